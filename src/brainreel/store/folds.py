@@ -1,0 +1,59 @@
+"""Folds: which trials train, which validate, which test, and which are left out between them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+ROLES = ("train", "validation", "test", "gap")
+
+
+def contiguous_blocks(n: int, count: int) -> list[tuple[int, int]]:
+    """Cut ``range(n)`` into ``count`` contiguous blocks, the longer ones first (94 in 4: 24, 24, 23, 23)."""
+    sizes = np.full(count, n // count) + (np.arange(count) < n % count)
+    return list(pairwise(np.concatenate([[0], np.cumsum(sizes)]).tolist()))
+
+
+def block_roles(
+    onset_s: Float[np.ndarray, " trials"],
+    end_s: Float[np.ndarray, " trials"],
+    testable: Bool[np.ndarray, " trials"],
+    blocks_s: list[tuple[float, float]],
+    gap_s: float,
+) -> np.ndarray:
+    """The role (trials, folds) of every trial when each block of stimulus time is the test of one fold.
+
+    A trial inside the block tests if ``testable`` (non-overlapping windows), one at least ``gap_s`` away from
+    the block trains, and everything else is gap, so that neither overlap nor autocorrelation leaks.
+    """
+    roles = np.full((len(onset_s), len(blocks_s)), "gap", dtype="<U10")
+    slack = 1e-6
+    for fold, (start, stop) in enumerate(blocks_s):
+        inside = (onset_s >= start - slack) & (end_s <= stop + slack)
+        away = (end_s <= start - gap_s + slack) | (onset_s >= stop + gap_s - slack)
+        roles[away, fold] = "train"
+        roles[inside & testable, fold] = "test"
+    return roles
+
+
+def inner_folds(
+    onset_s: Float[np.ndarray, " trials"],
+    end_s: Float[np.ndarray, " trials"],
+    count: int,
+    gap_s: float,
+) -> list[tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]]:
+    """Contiguous folds of training time, for choosing hyper-parameters without looking at any test trial.
+
+    Returns indices of training and validation trials; the same ``gap_s`` stays free between them.
+    """
+    times = np.unique(onset_s)
+    folds = []
+    for first, last in contiguous_blocks(len(times), min(count, len(times))):
+        start, stop = times[first], times[last - 1]
+        validation = (onset_s >= start) & (onset_s <= stop)
+        block_end = end_s[validation].max()
+        train = (end_s <= start - gap_s) | (onset_s >= block_end + gap_s)
+        folds.append((np.flatnonzero(train), np.flatnonzero(validation)))
+    return folds

@@ -1,0 +1,187 @@
+"""Experiment folders: one directory per stage, with what made it, skipped when nothing that matters changed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from brainreel import __version__
+from brainreel.errors import ExperimentError
+from brainreel.files import replace_folder, sha256_json, walk, write_json
+
+_PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "himalaya", "zarr")
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One finished step of an experiment: its folder, its key, and whether it had to run just now."""
+
+    path: Path
+    key: str
+    ran: bool
+
+
+class Experiment:
+    """The folder of one trained and evaluated model with all its stages (``RUN`` on the command line)."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        if self.root.exists() and not self.root.is_dir():
+            raise ExperimentError(f"{self.root} is a file", expected="a folder for the experiment", do="choose another")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second process out of this experiment for as long as the context lasts."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ExperimentError(
+                    f"another brainreel process is working in {self.root}", do="wait for it, or choose another --out"
+                ) from error
+            yield
+
+    def key(self, settings: Mapping[str, Any], inputs: Mapping[str, str], code: Sequence[str]) -> str:
+        """What a stage's result depends on, as one hash: settings, keys of its inputs, and its code."""
+        return sha256_json({"settings": settings, "inputs": inputs, "code": code_hash(tuple(code))})
+
+    def is_done(self, name: str, key: str) -> bool:
+        """Whether the stage ``name`` stands finished with exactly this key."""
+        return self._key_in(self.root / name) == key
+
+    def run(
+        self,
+        name: str,
+        work: Callable[[Path], None],
+        *,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        code: Sequence[str],
+        seed: int | None = None,
+        device: str = "cpu",
+    ) -> Stage:
+        """Run one stage unless it is up to date.
+
+        ``work`` fills a folder that becomes ``root/name`` when it returns. If it is killed, the folder stays as
+        ``.<name>.partial`` and is handed to the next try with the same key, so that checkpoints in it are found;
+        with another key it is emptied first.
+
+        Args:
+            name: Where the stage's result goes, relative to the experiment.
+            work: The work itself.
+            settings: Everything that affects the result and is not an input.
+            inputs: name → key or fingerprint of what the stage reads.
+            code: Folders or files of the package whose source is part of the key.
+            seed: Written to the provenance.
+            device: Written to the provenance.
+        """
+        key = self.key(settings, inputs, code)
+        final = self.root / name
+        if self.is_done(name, key):
+            return Stage(final, key, ran=False)
+        partial = final.with_name(f".{final.name}{_PARTIAL}")
+        if self._key_in(partial) != key:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            config = {"key": key, "settings": dict(settings), "inputs": dict(inputs)}
+            write_json(partial / "config.json", config)
+        started = time.monotonic()
+        work(partial)
+        write_json(
+            partial / "provenance.json",
+            {
+                **environment(),
+                "seed": seed,
+                "device": device,
+                "code": list(code),
+                "code_sha256": code_hash(tuple(code)),
+                "wall_s": round(time.monotonic() - started, 2),
+                "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+        )
+        replace_folder(partial, final)
+        return Stage(final, key, ran=True)
+
+    def stage(self, name: str) -> Path:
+        """The folder of a finished stage.
+
+        Raises:
+            ExperimentError: if it is missing or unfinished.
+        """
+        path = self.root / name
+        if self._key_in(path) is None or not (path / "provenance.json").is_file():
+            raise ExperimentError(
+                f"{self.root} has no finished stage {name!r}", do=f"run `brainreel {name.split('/')[0]}`"
+            )
+        return path
+
+    @staticmethod
+    def _key_in(folder: Path) -> str | None:
+        try:
+            return json.loads((folder / "config.json").read_text())["key"]
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+@lru_cache
+def code_hash(parts: tuple[str, ...]) -> str:
+    """SHA-256 over the source files of folders or modules of this package, named relative to it."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for part in sorted(parts):
+        files = [package / part] if part.endswith(".py") else [p for p in walk(package / part) if p.suffix == ".py"]
+        for path in files:
+            digest.update(path.relative_to(package).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@lru_cache
+def environment() -> dict[str, Any]:
+    """Versions, platform and git revision, for provenance.json."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "brainreel": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": versions,
+        "git": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    """The revision of a source checkout this package runs from; None when it was installed."""
+    here = Path(__file__).resolve().parent
+    if not (here.parents[1] / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -94,6 +94,11 @@ def write_twin(out: Path, facts: Facts, *, subjects: int | None, size: Size, see
         seed=seed,
     )
     differs = {
+        "title": f"Simulated twin of: {facts.title}",
+        "licence": "simulated, nobody's data: free to use",
+        "citation": f"Simulated by brainreel in the layout of: {facts.citation}",
+        "responses": f"Simulated, prepared like the real kit: {facts.responses}",
+        "notes": [n for n in facts.notes if "cartoon" not in n],
         "subjects": n_subjects,
         "segments": scale.segments,
         "spaces": {"sherlock/pmc": scale.voxels},
@@ -154,7 +159,7 @@ def _cortex(region: Region, position: Float[np.ndarray, "vertices dims"], *, see
         for name in ATTRIBUTES
     ]
     # People's tuning agrees only in part, so more than the shared share must be driven by the film.
-    physiology = Physiology(signal_share=min(1.3 * region.likeness, 0.9))
+    physiology = Physiology(signal_share=min(1.45 * region.likeness, 0.9))
     return Cortex.grow(position, np.array(weight), seed=seed, physiology=physiology)
 
 
@@ -181,8 +186,10 @@ def _write_masks(folder: Path, scale: Scale) -> None:
     import nibabel
 
     for name, region in REGIONS.items():
-        mask = np.zeros(GRID, np.float32)
+        mask = np.zeros(GRID, np.uint8)
         mask[tuple(_blob(region.centre, scale.voxels if name == kit.VOXELS else region.voxels).T)] = 1
+        if name == "ddmn_mpfc":
+            mask = mask[..., None]
         path = kit.mask_path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         nibabel.save(nibabel.Nifti1Image(mask, AFFINE), path)

@@ -1,0 +1,8 @@
+"""Public releases: facts, ingest and simulated twins, one file per release."""
+
+from brainreel.datasets.protocol import Dataset, Facts
+from brainreel.datasets.sherlock import Sherlock
+
+DATASETS: dict[str, Dataset] = {"sherlock": Sherlock()}
+
+__all__ = ["DATASETS", "Dataset", "Facts"]

@@ -109,7 +109,7 @@ class Prose(Section):
 
 
 class Metric(Data):
-    """What a group of scores measures: unit ("" for none), the better direction, a one-sentence definition."""
+    """What a group of scores measures: unit ("" for none), better direction, one-sentence definition."""
 
     name: str
     label: str
@@ -197,7 +197,7 @@ class Decoded(Data):
 
 
 class Reading(Data):
-    """What one reader decoded from one window, nearest first; its score; the true window's rank in a gallery."""
+    """What one reader decoded from one window, nearest first; its score; the true window's rank."""
 
     decoded: tuple[Decoded, ...] = ()
     score: Number = None

@@ -144,9 +144,7 @@ def fold_roles(facts: Facts, windows: pd.DataFrame) -> np.ndarray:
                 )
             blocks.append((first[a] * tr_s, (first[b - 1] + WINDOW_TRS) * tr_s))
     onset = windows["start"].to_numpy() * tr_s
-    return block_roles(
-        onset, onset + WINDOW_TRS * tr_s, windows["testable"].to_numpy(), blocks, GAP_TRS * tr_s
-    )
+    return block_roles(onset, onset + WINDOW_TRS * tr_s, windows["testable"].to_numpy(), blocks, GAP_TRS * tr_s)
 
 
 def _add_scans(

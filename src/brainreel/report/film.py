@@ -65,9 +65,7 @@ def strip(section: FilmTimeline) -> Strip:
         spans.append((place(window.start_s, passed), place(window.end_s, passed)))
     width = max(end for _, end in spans)
 
-    step_min = next(
-        (step for step in _TICK_STEPS_MIN if length / 60 / step <= _MOST_TICKS), _TICK_STEPS_MIN[-1]
-    )
+    step_min = next((step for step in _TICK_STEPS_MIN if length / 60 / step <= _MOST_TICKS), _TICK_STEPS_MIN[-1])
     ticks = []
     for minute in range(0, int((origin + length) / 60) + 1, step_min):
         if origin <= minute * 60:
@@ -134,9 +132,7 @@ def payload(section: FilmTimeline) -> dict[str, Any]:
 
     layout, shown = strip(section), section.shown or tuple(r.name for r in section.readers[:4])
     picked = galleries(section)
-    windows = [
-        [w.start_s, w.end_s, w.scan, w.block, [index(text) for text in w.truths]] for w in section.windows
-    ]
+    windows = [[w.start_s, w.end_s, w.scan, w.block, [index(text) for text in w.truths]] for w in section.windows]
     readers = []
     for reader in section.readers:
         readings = []

@@ -207,9 +207,7 @@ class Reading(Data):
     @model_validator(mode="after")
     def _rank_lies_in_gallery(self) -> Self:
         if self.rank is not None and self.gallery is not None and self.rank > self.gallery:
-            raise ValueError(
-                f"got rank {self.rank} in a gallery of {self.gallery}, expected at most its size"
-            )
+            raise ValueError(f"got rank {self.rank} in a gallery of {self.gallery}, expected at most its size")
         return self
 
 
@@ -262,9 +260,7 @@ class FilmTimeline(Section):
                 )
             for reading in reader.readings:
                 if reading.score is not None and not low <= reading.score <= high:
-                    raise ValueError(
-                        f"reader {reader.name!r}: score {reading.score} lies outside {low} to {high}"
-                    )
+                    raise ValueError(f"reader {reader.name!r}: score {reading.score} lies outside {low} to {high}")
         for name in (self.gallery_reader, self.gallery_control, *self.shown):
             if name is not None and name not in names:
                 raise ValueError(f"no reader is called {alternatives(name, names)}")
@@ -285,9 +281,7 @@ class Series(Data):
     def _equal_lengths(self) -> Self:
         for label, values in (("y", self.y), ("low", self.low), ("high", self.high)):
             if values is not None and len(values) != len(self.x):
-                raise ValueError(
-                    f"series {self.name!r} has {len(values)} values of {label} for {len(self.x)} of x"
-                )
+                raise ValueError(f"series {self.name!r} has {len(values)} values of {label} for {len(self.x)} of x")
         if (self.low is None) != (self.high is None):
             raise ValueError(f"series {self.name!r} has half a band; give both low and high or neither")
         return self

@@ -16,7 +16,7 @@ from brainreel.evaluate.methods import Found
 from brainreel.metrics.controls import derangements
 from brainreel.metrics.identification import rank_own, similarity
 from brainreel.store.reader import Store
-from brainreel.store.targets import Targets
+from brainreel.store.targets import Targets, shifted
 
 SHUFFLES = 100
 VIEWERS = "viewers"
@@ -33,7 +33,7 @@ def score_trials(
 
     Args:
         stores: dataset → store.
-        targets: dataset → what was predicted; of a null method, the shifted ones.
+        targets: dataset → what was predicted (a null method's predictions say by how much it was shifted).
         found: The method's files.
         viewers: Average the unit-length embeddings of all subjects of a clip first, and score the mean viewer.
     """
@@ -41,11 +41,13 @@ def score_trials(
     for seed, folds in found.files.items():
         for fold, path in folds.items():
             predictions = Predictions.read(path)
+            shift = predictions.facts.get("shift", 0)
             source = _mean_viewer(predictions, stores) if viewers else predictions
             for subject, embedding in source.embedding.items():
                 dataset, name = subject.split("/", 1)
                 store = stores[dataset]
-                scored = _score(store, targets[dataset], predictions, embedding, source.row[subject])
+                truth = shifted(store, targets[dataset], shift) if shift else targets[dataset]
+                scored = _score(store, truth, predictions, embedding, source.row[subject])
                 scored.insert(0, "subject", name)
                 scored.insert(0, "dataset", dataset)
                 scored.insert(0, "fold", fold)

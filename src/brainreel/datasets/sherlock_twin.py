@@ -115,9 +115,7 @@ def write_twin(out: Path, facts: Facts, *, subjects: int | None, size: Size, see
     write_folder(new_folder(out), fill)
 
 
-def _write_recordings(
-    folder: Path, story: Story, scale: Scale, n_subjects: int, tr_s: float, seed: int
-) -> None:
+def _write_recordings(folder: Path, story: Story, scale: Scale, n_subjects: int, tr_s: float, seed: int) -> None:
     from scipy.io import savemat
 
     voxels = _blob(REGIONS[kit.VOXELS].centre, scale.voxels)
@@ -167,9 +165,9 @@ def _watch(cortex: Cortex, story: Story, tr_s: float, *, seed: int) -> Float[np.
     """One person's film: scans simulated apart, shifted for the lag and z-scored like the real kit's."""
     person, shown, scans = cortex.person(seed), design(story), []
     for k, (begin, end) in enumerate(pairwise([0, *story.breaks, story.n_trs])):
-        bold = cortex.bold(
-            person, shown[begin:end], tr_s=tr_s, seed=hash_seed(seed, k), shift_trs=SHIFT_TRS
-        ).astype(np.float64)
+        bold = cortex.bold(person, shown[begin:end], tr_s=tr_s, seed=hash_seed(seed, k), shift_trs=SHIFT_TRS).astype(
+            np.float64
+        )
         scans.append((bold - bold.mean(0)) / bold.std(0, ddof=1))
     return np.concatenate(scans)
 
@@ -211,12 +209,10 @@ def _write_sheet(path: Path, story: Story, tr_s: float, seed: int) -> None:
         seconds = (round((shot.start - begin) * tr_s), round((shot.stop - begin) * tr_s))
         mood = ("+", "-")[shot.mood in ("gloomy", "furious", "tense")]
         ratings = [cell for _ in range(4) for cell in (int(rng.integers(1, 6)), mood)]
-        people = (", ".join(shot.people), shot.people[0], shot.speaker)
-        setting = "Indoor" if shot.indoor else "Outdoor"
-        rows.append(
-            [*seconds, shot.start + 1, last, title, shot.text, setting, *people, shot.place.title(), "Medium", "Yes"]
-            + [None, *ratings]
-        )
+        told = [title, shot.text, "Indoor" if shot.indoor else "Outdoor"]
+        people = [", ".join(shot.people), shot.people[0], shot.speaker]
+        seen = [shot.place.title(), "Medium", "Yes", None]
+        rows.append([*seconds, shot.start + 1, last, *told, *people, *seen, *ratings])
         if shot.stop == story.breaks[0]:
             black = [None, "Black screen. ", "Unknown", "Nobody", None, None, "Black Screen", None, "No", None]
             rows += [[seconds[1] + k, seconds[1] + k + 1, None, None, *black, *ratings] for k in range(UNTIMED)]

@@ -24,9 +24,7 @@ class Field:
     weights: Float[np.ndarray, "waves outputs"]
 
     @classmethod
-    def draw(
-        cls, rng: np.random.Generator, *, dims: int, outputs: int, length: float, waves: int = 192
-    ) -> Field:
+    def draw(cls, rng: np.random.Generator, *, dims: int, outputs: int, length: float, waves: int = 192) -> Field:
         """`length` is the distance, in units of position, over which the correlation falls to exp(-1/2)."""
         return cls(
             frequencies=rng.normal(scale=1 / length, size=(waves, dims)),
@@ -98,9 +96,7 @@ class Cortex:
         """An organisation in which attribute j drives the tissue in proportion to `importance[j]`."""
         physiology = physiology or Physiology()
         rng = np.random.default_rng(seed)
-        shared = Field.draw(
-            rng, dims=position.shape[1], outputs=len(importance), length=physiology.tuning_length
-        )
+        shared = Field.draw(rng, dims=position.shape[1], outputs=len(importance), length=physiology.tuning_length)
         return cls(position=position, shared=shared, importance=importance, physiology=physiology)
 
     def person(self, seed: int) -> Person:

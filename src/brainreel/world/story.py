@@ -102,9 +102,7 @@ def tell(n_trs: int, *, n_shots: int, n_scenes: int, breaks: Sequence[int] = (),
 def single_shots(n: int, *, seed: int) -> tuple[Shot, ...]:
     """`n` unrelated shots of one volume each: the clips of an event design."""
     rng = np.random.default_rng(seed)
-    return tuple(
-        _shot(rng, _setting(rng), scene=i, start=i, stop=i + 1, opening=True) for i in range(n)
-    )
+    return tuple(_shot(rng, _setting(rng), scene=i, start=i, stop=i + 1, opening=True) for i in range(n))
 
 
 def design(story: Story) -> Float[np.ndarray, "trs attributes"]:
@@ -133,9 +131,7 @@ class _Setting(NamedTuple):
 def _cut(n_trs: int, n: int, forced: set[int], rng: np.random.Generator) -> list[int]:
     """`n` volumes to cut at, those in `forced` among them."""
     if not len(forced) <= n <= n_trs:
-        raise UsageError(
-            f"{n} shots or scenes in {n_trs} volumes", expected=f"between {len(forced)} and {n_trs}"
-        )
+        raise UsageError(f"{n} shots or scenes in {n_trs} volumes", expected=f"between {len(forced)} and {n_trs}")
     free = np.setdiff1d(np.arange(n_trs), sorted(forced))
     more = rng.choice(free, size=n - len(forced), replace=False)
     return sorted({*forced, *more.tolist()})

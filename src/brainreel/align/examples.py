@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from brainreel.cortex.standardise import Scaling, fit_scaling
 
 @dataclass(frozen=True)
 class Recording:
-    """One subject's training trials.
+    """One subject's trials.
 
     Attributes:
         subject: A name that is unique over all datasets.
@@ -23,6 +23,7 @@ class Recording:
         responses: Not yet standardised.
         clip: Which target each trial belongs to.
         scaling: Statistics to standardise with.
+        weight: Multiplies each standardised feature.
     """
 
     subject: str
@@ -30,21 +31,17 @@ class Recording:
     responses: Float[np.ndarray, "trials features"]
     clip: Int[np.ndarray, " trials"]
     scaling: Scaling
+    weight: Float[np.ndarray, " features"]
 
-    @classmethod
-    def of(
-        cls,
-        subject: str,
-        space: str,
-        responses: Float[np.ndarray, "trials features"],
-        clip: Int[np.ndarray, " trials"],
-    ) -> Recording:
-        """A recording standardised by its own statistics."""
-        return cls(subject, space, responses, clip, fit_scaling(responses))
+    @property
+    def standardised(self) -> Float[np.ndarray, "trials features"]:
+        """What adapters and ridges see."""
+        return self.scaling(self.responses) * self.weight
 
     def take(self, trials: Int[np.ndarray, " some"]) -> Recording:
         """Some of the trials, standardised by their own statistics."""
-        return Recording.of(self.subject, self.space, self.responses[trials], self.clip[trials])
+        responses = self.responses[trials]
+        return replace(self, responses=responses, clip=self.clip[trials], scaling=fit_scaling(responses))
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def _stack(space: str, members: Sequence[Recording], device: torch.device | str)
     clip = np.full((len(members), longest), -1)
     # A loop over subjects, once per training, is how ragged recordings become one array.
     for row, member in enumerate(members):
-        responses[row, : len(member.clip)] = member.scaling(member.responses)
+        responses[row, : len(member.clip)] = member.standardised
         clip[row, : len(member.clip)] = member.clip
     return Block(
         space,

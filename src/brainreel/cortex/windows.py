@@ -11,7 +11,8 @@ class Context(BaseModel):
     """Which stretch of which feature group answers for a trial.
 
     The stretch runs from ``onset + start_s`` to ``onset + stop_s`` and is cut into ``bins`` equal parts, each
-    averaged over time. ``stop_s=None`` ends it with the trial. Volumes outside the run are replaced by the run's
+    averaged over time. ``stop_s=None`` ends it with the trial. ``weight`` multiplies the standardised features, so
+    that a small group (six regions) is not drowned by a large one (481 voxels) under one penalty. Volumes outside the run are replaced by the run's
     first or last volume. CC2017's «volume at onset + 4 s», for instance, is ``start_s=4, stop_s=6``.
     """
 
@@ -20,6 +21,7 @@ class Context(BaseModel):
     start_s: float = 0.0
     stop_s: float | None = None
     bins: int = Field(default=1, ge=1)
+    weight: float = Field(default=1.0, gt=0)
 
 
 def window_starts(n_volumes: int, length: int, step: int) -> Int[np.ndarray, " windows"]:

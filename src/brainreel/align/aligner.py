@@ -1,0 +1,207 @@
+"""`Aligner`: stage 1 from stores to embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from brainreel.align.config import AlignConfig
+from brainreel.align.decoders import Decoder, load_decoder, save_decoder
+from brainreel.align.examples import Recording
+from brainreel.align.goals import Goals
+from brainreel.align.strategies import STRATEGIES
+from brainreel.cortex.standardise import fit_scaling
+from brainreel.cortex.windows import Context
+from brainreel.errors import FoldError, UsageError, alternatives
+from brainreel.store.reader import Store
+from brainreel.store.targets import Targets, read_targets
+from brainreel.training.devices import pick_device
+
+
+class Aligner:
+    """Maps responses of many subjects into one semantic space.
+
+    Args:
+        config: All settings; or give single ones by name (``Aligner(target="text-minilm", seed=0)``).
+        device: Where to compute; affects speed only.
+        **settings: Fields of `AlignConfig`.
+
+    Attributes:
+        decoder_: After `fit`: responses → embeddings.
+        also_: After `fit`: other decoders that training left behind (``trained``: before the refit).
+        subjects_: After `fit`: who was trained on, as ``dataset/subject``.
+    """
+
+    def __init__(self, config: AlignConfig | None = None, *, device: str = "auto", **settings: Any) -> None:
+        self.config = (
+            (config or AlignConfig()).model_copy(update=settings)
+            if not settings
+            else AlignConfig(**{**(config or AlignConfig()).model_dump(), **settings})
+        )
+        self._device = pick_device(device)
+
+    def fit(
+        self,
+        stores: Sequence[Store | Path | str],
+        *,
+        folds: str | None = None,
+        fold: int = 0,
+        subjects: Sequence[str] | None = None,
+        targets: Sequence[Targets] | Path | None = None,
+        folder: Path | None = None,
+    ) -> Aligner:
+        """Train on the training trials of a fold.
+
+        Args:
+            stores: Stores or their folders.
+            folds: Name of the folds; default: the first that the store has; stores without folds train on all.
+            fold: Which of them, from 0.
+            subjects: Only these (``s1``, or ``dataset/s1`` where datasets share names); default: everyone.
+            targets: Targets of each store, or the folder they lie in; default: those in the stores.
+            folder: For checkpoints; a training found there goes on.
+
+        Raises:
+            BrainreelError: if folds, subjects or targets do not exist or nothing is left to train on.
+        """
+        opened = [store if isinstance(store, Store) else Store(store) for store in stores]
+        found = self._targets(opened, targets)
+        self.goals_, offsets, training = build_goals(opened, found, folds, fold)
+        recordings = []
+        for store, offset, train in zip(opened, offsets, training, strict=True):
+            for subject in store.subjects:
+                if wanted(store, subject, subjects):
+                    rows = store.rows(subject, train)
+                    if len(rows):
+                        recordings.append(self.recording(store, subject, rows, offset))
+        check_subjects(opened, subjects)
+        if not recordings:
+            raise FoldError(f"fold {fold} of {folds!r} has no training trials of these subjects", do="choose another")
+        fitted = STRATEGIES[self.config.strategy](recordings, self.goals_, self.config, folder, self._device)
+        self.decoder_, self.also_ = fitted.decoder, fitted.also
+        self.subjects_ = [recording.subject for recording in recordings]
+        return self
+
+    def recording(self, store: Store, subject: str, rows: Int[np.ndarray, " trials"], offset: int = 0) -> Recording:
+        """Trials of one subject as stage 1 takes them; ``offset`` is the store's first row in the goals."""
+        contexts = contexts_for(store, self.config.contexts)
+        responses = store.responses(subject, rows, contexts)
+        weight = np.concatenate([np.full(store.width(subject, c), c.weight, np.float32) for c in contexts])
+        return Recording(
+            subject=f"{store.name}/{subject}",
+            space=space_name(store, subject, contexts),
+            responses=responses,
+            clip=store.clip_index(rows) + offset,
+            scaling=fit_scaling(responses),
+            weight=weight,
+        )
+
+    def embed(
+        self,
+        store: Store | Path | str,
+        subject: str,
+        *,
+        role: str | None = None,
+        folds: str | None = None,
+        fold: int = 0,
+        rows: Int[np.ndarray, " trials"] | None = None,
+        decoder: Decoder | None = None,
+    ) -> Float[np.ndarray, "trials dim"]:
+        """Embeddings of a trained subject's trials, centred (zero is the mean target of the training clips).
+
+        Args:
+            store: Where the responses are.
+            subject: Whose.
+            role: Only trials with this role in the fold that was trained on; default: all trials.
+            folds: Another list of folds than the first of the store.
+            fold: Which fold.
+            rows: Rows of the trials table, instead of a role.
+            decoder: One of ``also_`` instead of ``decoder_``.
+        """
+        store = store if isinstance(store, Store) else Store(store)
+        if rows is None:
+            keep = None if role is None else store.roles(folds or first_folds(store), fold) == role
+            rows = store.rows(subject, keep)
+        responses = store.responses(subject, rows, contexts_for(store, self.config.contexts))
+        return (decoder or self.decoder_).embed(f"{store.name}/{subject}", responses)
+
+    def save(self, path: Path) -> None:
+        """Write the decoder (without responses or targets) as one safetensors file."""
+        save_decoder(
+            path, self.decoder_, {"config": self.config.model_dump(mode="json"), "centre": self.goals_.centre.tolist()}
+        )
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Aligner:
+        """Read what `save` wrote."""
+        decoder, facts = load_decoder(path)
+        model = cls(AlignConfig.model_validate(facts["config"]), device=device)
+        model.decoder_, model.also_, model.subjects_ = decoder, {}, list(decoder.scalings)
+        return model
+
+    def _targets(self, stores: Sequence[Store], targets: Sequence[Targets] | Path | None) -> list[Targets]:
+        if targets is None or isinstance(targets, Path):
+            return [read_targets(store, self.config.target, targets) for store in stores]
+        return list(targets)
+
+
+def build_goals(
+    stores: Sequence[Store], targets: Sequence[Targets], folds: str | None, fold: int
+) -> tuple[Goals, list[int], list[np.ndarray]]:
+    """The centred targets of all stores, where each store's clips begin, and which trials train.
+
+    The centre is the mean target of the clips that train, each counted once.
+    """
+    training = []
+    for store in stores:
+        name = folds or first_folds(store)
+        training.append(store.roles(name, fold) == "train" if name else np.ones(len(store.trials), bool))
+    offsets = np.concatenate([[0], np.cumsum([len(store.clips) for store in stores])]).astype(int).tolist()
+    values = np.concatenate([found.values for found in targets])
+    trained = np.concatenate(
+        [np.unique(s.clip_index(np.flatnonzero(t))) + o for s, t, o in zip(stores, training, offsets, strict=False)]
+    )
+    if not len(trained):
+        raise FoldError(f"fold {fold} of {folds!r} has no training trials", do="choose another fold")
+    centre = values[trained].mean(0, dtype=np.float64).astype(np.float32)
+    stimulus, onset, end = [], [], []
+    for store in stores:
+        timed = store.clips["onset_s"].notna().to_numpy() & (store.clips["stimulus"] != "").to_numpy()
+        names = np.where(timed, store.clips["stimulus"], store.clips["clip_id"])
+        stimulus += [f"{store.name}/{name}" for name in names]
+        onset.append(np.where(timed, store.clips["onset_s"], 0.0).astype(float))
+        end.append(onset[-1] + store.clips["duration_s"].to_numpy(float))
+    _, codes = np.unique(np.array(stimulus), return_inverse=True)
+    goals = Goals((values - centre).astype(np.float32), centre, codes, np.concatenate(onset), np.concatenate(end))
+    return goals, offsets[:-1], training
+
+
+def contexts_for(store: Store, contexts: tuple[Context, ...]) -> tuple[Context, ...]:
+    """The configured contexts, or the trial's own window of the first feature group."""
+    return contexts or (Context(group=store.manifest.groups[0]),)
+
+
+def space_name(store: Store, subject: str, contexts: Sequence[Context]) -> str:
+    """Subjects with the same name here have the same features."""
+    return "+".join(f"{store.manifest.spaces[c.group][subject]}x{c.bins}" for c in contexts)
+
+
+def first_folds(store: Store) -> str | None:
+    """The store's own first folds, if it has any."""
+    return store.manifest.folds[0] if store.manifest.folds else None
+
+
+def wanted(store: Store, subject: str, subjects: Sequence[str] | None) -> bool:
+    """Whether a subject is among those asked for."""
+    return subjects is None or subject in subjects or f"{store.name}/{subject}" in subjects
+
+
+def check_subjects(stores: Sequence[Store], subjects: Sequence[str] | None) -> None:
+    """Raise a UsageError for a subject that no store has."""
+    known = [name for store in stores for subject in store.subjects for name in (subject, f"{store.name}/{subject}")]
+    for subject in subjects or ():
+        if subject not in known:
+            raise UsageError(f"no store has the subject {alternatives(subject, [k for k in known if '/' not in k])}")

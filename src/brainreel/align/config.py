@@ -1,0 +1,52 @@
+"""Settings of stage 1. Importing this costs nothing, so that the command line can show it as flags."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brainreel.cortex.windows import Context
+
+StrategyName = Literal["contrastive", "ridge", "pooled-ridge"]
+
+
+class ContrastiveConfig(BaseModel):
+    """The network of stage 1 and how it is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    latent: int = Field(default=128, ge=1, description="width of the latent that all adapters share")
+    depth: int = Field(default=1, ge=0, description="residual blocks of the trunk")
+    steps: int = Field(default=60, ge=1, description="optimiser steps")
+    lr: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.3, ge=0)
+    dropout_in: float = Field(default=0.3, ge=0, lt=1, description="dropout on responses")
+    dropout_hidden: float = Field(default=0.3, ge=0, lt=1, description="dropout inside the trunk")
+    mse: float = Field(default=0.0, ge=0, description="weight of a squared-error loss beside the contrastive one")
+    clips_per_batch: int = Field(default=256, ge=2, description="distinct clips of one step, at most")
+    balance: float = Field(default=1.0, ge=0, le=1, description="a subject counts as (number of trials) ** balance")
+    members: int = Field(default=1, ge=1, description="independently trained networks whose predictions are averaged")
+    refit: bool = Field(default=True, description="solve every adapter again towards the others' mean latent")
+    refit_penalty: float = Field(default=300.0, gt=0)
+    refit_rounds: int = Field(default=1, ge=1)
+
+
+class RidgeConfig(BaseModel):
+    """Ridge regression from responses to targets; the penalty is chosen inside the training trials."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    penalties: tuple[float, ...] = (100.0, 300.0, 1e3, 2e3, 3e3, 5e3, 1e4, 3e4, 1e5)
+    inner_folds: int = Field(default=4, ge=2)
+
+
+class AlignConfig(BaseModel):
+    """Everything that affects the result of stage 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    target: str = Field(default="text-minilm", description="encoder whose vectors are predicted")
+    strategy: StrategyName = "contrastive"
+    contexts: tuple[Context, ...] = Field(default=(), description="what answers for a trial; default: its own window")
+    gap_s: float = Field(default=45.0, ge=0, description="time left free between inner folds of a continuous stimulus")
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    ridge: RidgeConfig = RidgeConfig()
+    seed: int = 0

@@ -1,0 +1,138 @@
+"""Stage 1 by contrastive learning: everybody's trials of a clip are pulled to that clip's target."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from brainreel.align.batches import ClipBatches, distinct, gather, overlap_tensor, subject_weights
+from brainreel.align.config import AlignConfig, ContrastiveConfig
+from brainreel.align.decoders import NetworkDecoder
+from brainreel.align.examples import Block, Recording, blocks
+from brainreel.align.goals import Goals
+from brainreel.align.losses import contrastive_loss, mse_loss
+from brainreel.align.network import AlignNetwork
+from brainreel.align.refit import mean_of_others, solve_adapter
+from brainreel.training.loop import train
+from brainreel.training.randomness import generator
+
+
+def fit_contrastive(
+    recordings: Sequence[Recording],
+    goals: Goals,
+    config: AlignConfig,
+    folder: Path | None = None,
+    device: torch.device | None = None,
+) -> tuple[NetworkDecoder, NetworkDecoder]:
+    """Train the network(s), then solve every adapter again in closed form.
+
+    Args:
+        recordings: Training trials of all subjects.
+        goals: Their targets.
+        config: Settings; ``config.seed`` decides everything that is random.
+        folder: For checkpoints and the learning curve; a training found there goes on.
+        device: Where to compute.
+
+    Returns:
+        The decoder, and the decoder before the refit (the same object if ``refit`` is off).
+    """
+    device = device or torch.device("cpu")
+    data = blocks(recordings, device)
+    spaces = {block.space: (len(block.subjects), block.responses.shape[-1]) for block in data}
+    settings = config.contrastive
+    shape = {
+        "spaces": spaces,
+        "latent": settings.latent,
+        "embedding": goals.dim,
+        "depth": settings.depth,
+        "dropout_in": settings.dropout_in,
+        "dropout_hidden": settings.dropout_hidden,
+    }
+    members = []
+    for member in range(settings.members):
+        place = ("align", config.seed, member)
+        network = AlignNetwork(**shape, noise=generator(*place, "weights")).to(device)
+        where = None if folder is None else folder / f"member-{member}"
+        fit_network(network, data, goals, settings, place, where)
+        members.append(network.eval().requires_grad_(False))
+    trained = NetworkDecoder(
+        scalings={r.subject: r.scaling for r in recordings},
+        seats={subject: (block.space, row) for block in data for row, subject in enumerate(block.subjects)},
+        weights={r.space: r.weight for r in recordings},
+        members=members,
+        shape=shape,
+    )
+    if not settings.refit or len(recordings) < 2:
+        return trained, trained
+    refitted = copy.copy(trained)
+    refitted.members = [refit(member, data, len(goals.values), settings) for member in members]
+    return refitted, trained
+
+
+def fit_network(
+    network: AlignNetwork,
+    data: Sequence[Block],
+    goals: Goals,
+    settings: ContrastiveConfig,
+    place: tuple[int | str, ...],
+    folder: Path | None,
+) -> list[dict[str, float]]:
+    """Train one network in place; returns the learning curve."""
+    device = network.log_temperature.device
+    batches = ClipBatches(goals, distinct(data), settings.clips_per_batch, place)
+    weights = subject_weights(data, settings.balance)
+    values = goals.tensor(device)
+
+    def batch_loss(step: int) -> Tensor:
+        clips = batches(step)
+        chosen = torch.from_numpy(clips).to(device)
+        trials = gather(data, chosen, len(values))
+        embeddings = network([responses for responses, _ in trials], generator(*place, "noise", step, device=device))
+        embedding = torch.cat([values.flatten(0, 1) for values in embeddings])
+        clip = torch.cat([where.flatten() for _, where in trials])
+        weight = torch.cat(
+            [(w * torch.ones_like(where)).flatten() for w, (_, where) in zip(weights, trials, strict=True)]
+        )
+        related = overlap_tensor(goals, clips, device)
+        loss = contrastive_loss(embedding, values[chosen], clip, network.log_temperature.exp(), weight, related)
+        if settings.mse:
+            loss = loss + settings.mse * mse_loss(embedding, values[chosen], clip, weight)
+        return loss
+
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    return train(network, optimiser, batch_loss, steps=settings.steps, folder=folder)
+
+
+@torch.no_grad()
+def refit(network: AlignNetwork, data: Sequence[Block], clips: int, settings: ContrastiveConfig) -> AlignNetwork:
+    """A copy whose adapters are ridges towards the mean latent of the other subjects, the common map as prior.
+
+    One round is one step of generalised Procrustes-like alternation (Haxby et al. 2011's hyperalignment, with a
+    ridge in the place of the rotation); the trunk stays as it was trained.
+    """
+    network = copy.deepcopy(network)
+    longest = max(block.clip.shape[1] for block in data)
+    clip = torch.cat([_pad(block.clip[..., None], longest, -1)[..., 0] for block in data])
+    sizes = [len(block.subjects) for block in data]
+    for _ in range(settings.refit_rounds):
+        latent = torch.cat([_pad(network.adapter(block.space)(block.responses), longest, 0) for block in data])
+        goal, there = mean_of_others(latent, clip, clips)
+        for block, mine, known in zip(data, goal.split(sizes), there.split(sizes), strict=True):
+            adapter = network.adapter(block.space)
+            trials = block.clip.shape[1]
+            solved = solve_adapter(
+                block.responses, mine[:, :trials], known[:, :trials], adapter.common, settings.refit_penalty
+            )
+            # Who shares no clip with anybody keeps the adapter that was trained.
+            common_ground = known.any(1)[:, None, None]
+            adapter.delta.copy_(torch.where(common_ground, solved[0], adapter.delta))
+            adapter.bias.copy_(torch.where(common_ground, solved[1], adapter.bias))
+    return network
+
+
+def _pad(values: Tensor, length: int, fill: int) -> Tensor:
+    return torch.nn.functional.pad(values, (0, 0, 0, length - values.shape[1]), value=fill)

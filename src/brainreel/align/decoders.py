@@ -1,0 +1,213 @@
+"""What stage 1 leaves: a decoder that turns responses into embeddings, saved as safetensors and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import safe_open
+from safetensors.numpy import load_file, save
+
+from brainreel.align.examples import population_scaling
+from brainreel.align.network import AlignNetwork
+from brainreel.cortex.standardise import Scaling
+from brainreel.errors import ExperimentError, UsageError, alternatives
+from brainreel.files import write_bytes
+from brainreel.training.randomness import generator
+
+
+class Decoder(Protocol):
+    """Responses → embeddings (centred: zero is the mean target of the training clips)."""
+
+    scalings: dict[str, Scaling]
+
+    def embed(self, subject: str, responses: Float[np.ndarray, "trials features"]) -> Float[np.ndarray, "trials dim"]:
+        """Embeddings of a subject that was trained on, from responses that are not standardised yet."""
+        ...
+
+    def embed_newcomer(
+        self, space: str, responses: Float[np.ndarray, "trials features"], scaling: Scaling | None = None
+    ) -> Float[np.ndarray, "trials dim"]:
+        """Embeddings of somebody who was never seen; without ``scaling``, by the population's statistics."""
+        ...
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What is saved, beside the scalings."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What else is needed to build the decoder again."""
+        ...
+
+
+@dataclass
+class LinearDecoder:
+    """A linear map per subject, intercept in the last row; ``newcomers``: one per space, for the unseen."""
+
+    scalings: dict[str, Scaling]
+    maps: Mapping[str, Float[np.ndarray, "features_1 dim"]]
+    newcomers: Mapping[str, Float[np.ndarray, "features_1 dim"]] | None
+
+    def embed(self, subject: str, responses: Float[np.ndarray, "trials features"]) -> Float[np.ndarray, "trials dim"]:
+        """See `Decoder`."""
+        return _apply(_of(subject, self.maps), _of(subject, self.scalings)(responses))
+
+    def embed_newcomer(
+        self, space: str, responses: Float[np.ndarray, "trials features"], scaling: Scaling | None = None
+    ) -> Float[np.ndarray, "trials dim"]:
+        """See `Decoder`; only pooled ridge has a map for the unseen."""
+        if self.newcomers is None:
+            raise UsageError(
+                "ridge per subject knows nothing about people it was not trained on",
+                do="use pooled-ridge or contrastive",
+            )
+        return _apply(_of(space, self.newcomers), (scaling or population_scaling(self.scalings))(responses))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """See `Decoder`."""
+        maps = {f"map/{subject}": values for subject, values in self.maps.items()} if self.newcomers is None else {}
+        return maps | {f"newcomer/{space}": values for space, values in (self.newcomers or {}).items()}
+
+    def facts(self) -> dict[str, Any]:
+        """See `Decoder`."""
+        shared = None if self.newcomers is None else {subject: self._space(subject) for subject in self.maps}
+        return {"kind": "linear", "shared": shared}
+
+    def _space(self, subject: str) -> str:
+        return next(space for space, values in (self.newcomers or {}).items() if values is self.maps[subject])
+
+    @classmethod
+    def rebuild(cls, scalings: dict[str, Scaling], arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> Any:
+        """The decoder that `tensors` and `facts` describe."""
+        shared = facts["shared"]
+        if shared is None:
+            return cls(scalings, {subject: arrays[f"map/{subject}"] for subject in scalings}, None)
+        newcomers = {space: arrays[f"newcomer/{space}"] for space in dict.fromkeys(shared.values())}
+        return cls(scalings, {subject: newcomers[space] for subject, space in shared.items()}, newcomers)
+
+
+@dataclass
+class NetworkDecoder:
+    """Networks of stage 1 whose predictions are averaged as unit vectors (one member: that network).
+
+    Attributes:
+        scalings: Of every subject.
+        seats: subject → (space, row in the adapters of that space).
+        weights: space → factor on each standardised feature.
+        members: The networks.
+        shape: Arguments that build an empty network of this shape.
+    """
+
+    scalings: dict[str, Scaling]
+    seats: dict[str, tuple[str, int]]
+    weights: dict[str, Float[np.ndarray, " features"]]
+    members: list[AlignNetwork]
+    shape: dict[str, Any] = field(default_factory=dict)
+
+    def embed(self, subject: str, responses: Float[np.ndarray, "trials features"]) -> Float[np.ndarray, "trials dim"]:
+        """See `Decoder`."""
+        space, row = _of(subject, self.seats)
+        values = self._input(space, self.scalings[subject](responses))
+        return self._mean([member.trunk(seat_latent(member, space, row, values)) for member in self.members])
+
+    def embed_newcomer(
+        self, space: str, responses: Float[np.ndarray, "trials features"], scaling: Scaling | None = None
+    ) -> Float[np.ndarray, "trials dim"]:
+        """See `Decoder`: through the common part of the adapters alone."""
+        _of(space, self.weights)
+        values = self._input(space, (scaling or self.population(space))(responses))
+        return self._mean([member.trunk(member.adapter(space).newcomer(values)) for member in self.members])
+
+    def population(self, space: str) -> Scaling:
+        """Mean statistics of the subjects of a space."""
+        return population_scaling({s: self.scalings[s] for s, (where, _) in self.seats.items() if where == space})
+
+    def _input(self, space: str, standardised: np.ndarray) -> torch.Tensor:
+        device = next(self.members[0].parameters()).device
+        return torch.from_numpy(standardised * self.weights[space]).to(device)
+
+    def _mean(self, embeddings: list[torch.Tensor]) -> np.ndarray:
+        unit = [torch.nn.functional.normalize(embedding.detach(), dim=-1) for embedding in embeddings]
+        return torch.stack(unit).mean(0).cpu().numpy()
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """See `Decoder`."""
+        out = {f"weight/{space}": values for space, values in self.weights.items()}
+        for index, member in enumerate(self.members):
+            out |= {f"member/{index}/{name}": value.cpu().numpy() for name, value in member.state_dict().items()}
+        return out
+
+    def facts(self) -> dict[str, Any]:
+        """See `Decoder`."""
+        return {"kind": "network", "shape": self.shape, "members": len(self.members), "seats": self.seats}
+
+    @classmethod
+    def rebuild(cls, scalings: dict[str, Scaling], arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> Any:
+        """The decoder that `tensors` and `facts` describe."""
+        members = []
+        for index in range(facts["members"]):
+            prefix = f"member/{index}/"
+            network = AlignNetwork(**facts["shape"], noise=generator("empty"))
+            state = {
+                name.removeprefix(prefix): torch.from_numpy(value)
+                for name, value in arrays.items()
+                if name.startswith(prefix)
+            }
+            network.load_state_dict(state)
+            members.append(network.eval().requires_grad_(False))
+        seats = {subject: (space, row) for subject, (space, row) in facts["seats"].items()}
+        weights = {space: arrays[f"weight/{space}"] for space in facts["shape"]["spaces"]}
+        return cls(scalings, seats, weights, members, dict(facts["shape"]))
+
+
+_KINDS: dict[str, Any] = {"linear": LinearDecoder, "network": NetworkDecoder}
+
+
+def seat_latent(network: AlignNetwork, space: str, row: int, values: torch.Tensor) -> torch.Tensor:
+    """One trained subject's latent."""
+    adapter = network.adapter(space)
+    return values @ (adapter.common + adapter.delta[row]) + adapter.bias[row]
+
+
+def save_decoder(path: Path, decoder: Decoder, facts: Mapping[str, Any]) -> None:
+    """Write a decoder with everything that using it needs; ``facts`` is kept beside its own."""
+    arrays = {name: np.ascontiguousarray(value) for name, value in decoder.tensors().items()}
+    for subject, scaling in decoder.scalings.items():
+        arrays |= {f"mean/{subject}": scaling.mean, f"std/{subject}": scaling.std}
+    write_bytes(path, save(arrays, {"brainreel": json.dumps({**facts, "decoder": decoder.facts()})}))
+
+
+def load_decoder(path: Path) -> tuple[Decoder, dict[str, Any]]:
+    """Read what `save_decoder` wrote: the decoder and the facts."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = json.loads(file.metadata()["brainreel"])
+        arrays = load_file(path)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ExperimentError(
+            f"{path} is not a decoder of brainreel ({error})", do="run `brainreel align` again"
+        ) from error
+    scalings = {
+        name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
+        for name, mean in arrays.items()
+        if name.startswith("mean/")
+    }
+    return _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"]), facts
+
+
+def _apply(weights: np.ndarray, standardised: np.ndarray) -> np.ndarray:
+    return standardised @ weights[:-1] + weights[-1]
+
+
+def _of(name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise UsageError(
+            f"the model does not know {alternatives(name, known)}", do="use `brainreel adapt` for newcomers"
+        )
+    return known[name]

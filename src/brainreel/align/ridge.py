@@ -1,0 +1,84 @@
+"""Ridge regression from responses to targets, per subject and pooled: the rival of every other strategy."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from himalaya.ridge import RidgeCV
+from himalaya.scoring import correlation_score
+from jaxtyping import Float, Int
+
+from brainreel.align.config import AlignConfig
+from brainreel.align.decoders import LinearDecoder
+from brainreel.align.examples import Recording
+from brainreel.align.goals import Goals
+from brainreel.errors import FoldError
+from brainreel.progress import track
+
+
+def fit_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
+    """One ridge per subject (himalaya, Dupré la Tour et al. 2022); penalties from inner contiguous folds."""
+    maps = {}
+    for recording in track(recordings, "ridge per subject"):
+        maps[recording.subject] = _ridge([recording], goals, config)
+    return LinearDecoder({r.subject: r.scaling for r in recordings}, maps, None)
+
+
+def fit_pooled_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
+    """One ridge for all subjects of each space, trials concatenated: it needs no data of a newcomer."""
+    by_space: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        by_space.setdefault(recording.space, []).append(recording)
+    maps, newcomers = {}, {}
+    for space, members in by_space.items():
+        newcomers[space] = _ridge(members, goals, config)
+        maps |= {member.subject: newcomers[space] for member in members}
+    return LinearDecoder({r.subject: r.scaling for r in recordings}, maps, newcomers)
+
+
+def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> Float[np.ndarray, "features_1 dim"]:
+    """Weights with the intercept as their last row."""
+    responses = np.concatenate([member.standardised for member in members])
+    clip = np.concatenate([member.clip for member in members])
+    folds = usable_folds(goals, clip, config)
+    model = RidgeCV(
+        alphas=np.array(config.ridge.penalties),
+        cv=folds,
+        fit_intercept=True,
+        # One penalty for all dimensions, by correlation: R² would choose the largest penalty, because it
+        # punishes a prediction's size, which identification by cosine never looks at.
+        solver_params={"local_alpha": False, "score_func": correlation_score, "progress_bar": False},
+    )
+    with warnings.catch_warnings():
+        # himalaya warns of constant targets, which a fold with few clips can have; they score zero.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="himalaya")
+        model.fit(responses, goals.values[clip])
+    weights = np.concatenate([model.coef_, np.atleast_2d(model.intercept_)])
+    return np.ascontiguousarray(weights, dtype=np.float32) * model_weights(members[0])
+
+
+def model_weights(recording: Recording) -> Float[np.ndarray, "features_1 1"]:
+    """Feature weights as rows, with 1 for the intercept: decoders see responses that are only standardised."""
+    return np.append(recording.weight, 1.0).astype(np.float32)[:, None]
+
+
+def usable_folds(
+    goals: Goals, clip: Int[np.ndarray, " trials"], config: AlignConfig
+) -> list[tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]]:
+    """Inner folds with enough trials on both sides; fewer folds if data are few.
+
+    Raises:
+        FoldError: if even two folds leave nothing to train on.
+    """
+    for count in range(config.ridge.inner_folds, 1, -1):
+        folds = goals.inner_folds(clip, count, config.gap_s)
+        usable = [(train, validation) for train, validation in folds if len(train) > 1 and len(validation) > 1]
+        if usable:
+            return usable
+    raise FoldError(
+        f"{len(clip)} training trials cannot be divided with {config.gap_s:g} s between the parts",
+        expected="enough training time for two inner folds",
+        do="lower gap_s, or train on more data",
+    )

@@ -1,0 +1,53 @@
+"""The strategies of stage 1 behind one interface, so that they can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from brainreel.align.config import AlignConfig
+from brainreel.align.contrastive import fit_contrastive
+from brainreel.align.decoders import Decoder
+from brainreel.align.examples import Recording
+from brainreel.align.goals import Goals
+from brainreel.align.ridge import fit_pooled_ridge, fit_ridge
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A strategy's result: the decoder to use, and others that training it left behind, by name."""
+
+    decoder: Decoder
+    also: dict[str, Decoder]
+
+
+Strategy = Callable[[Sequence[Recording], Goals, AlignConfig, Path | None, torch.device], Fitted]
+
+
+def _contrastive(
+    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+) -> Fitted:
+    decoder, before = fit_contrastive(recordings, goals, config, folder, device)
+    return Fitted(decoder, {} if before is decoder else {"trained": before})
+
+
+def _ridge(
+    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+) -> Fitted:
+    return Fitted(fit_ridge(recordings, goals, config), {})
+
+
+def _pooled_ridge(
+    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+) -> Fitted:
+    return Fitted(fit_pooled_ridge(recordings, goals, config), {})
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "contrastive": _contrastive,
+    "ridge": _ridge,
+    "pooled-ridge": _pooled_ridge,
+}

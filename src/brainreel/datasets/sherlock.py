@@ -135,16 +135,18 @@ def fold_roles(facts: Facts, windows: pd.DataFrame) -> np.ndarray:
     time counts through the scan break.
     """
     tr_s, blocks = facts.tr_s or 1.0, []
-    for _, run in windows[windows["testable"]].groupby("run", sort=False):
-        first = run["start"].to_numpy()
+    start, testable = windows["start"].to_numpy(), windows["testable"].to_numpy()
+    for run in facts.run_volumes:
+        first = start[testable & (windows["run"] == run).to_numpy()]
         for a, b in contiguous_blocks(len(first), BLOCKS // len(facts.run_volumes)):
             if a == b:
                 raise SourceError(
-                    f"a scan of {len(first)} windows", expected=f"at least {BLOCKS // 2} windows of {WINDOW_TRS} TRs"
+                    f"{run} has {len(first)} windows of {WINDOW_TRS} TRs",
+                    expected=f"at least {BLOCKS // len(facts.run_volumes)}",
                 )
-            blocks.append((first[a] * tr_s, (first[b - 1] + WINDOW_TRS) * tr_s))
-    onset = windows["start"].to_numpy() * tr_s
-    return block_roles(onset, onset + WINDOW_TRS * tr_s, windows["testable"].to_numpy(), blocks, GAP_TRS * tr_s)
+            blocks.append((float(first[a] * tr_s), float((first[b - 1] + WINDOW_TRS) * tr_s)))
+    onset = start * tr_s
+    return block_roles(onset, onset + WINDOW_TRS * tr_s, testable, blocks, GAP_TRS * tr_s)
 
 
 def _add_scans(
@@ -197,20 +199,17 @@ def _write_tables(
     )
     roles = fold_roles(facts, windows)
     seen = {s: (windows["start"] + WINDOW_TRS <= n).to_numpy() for s, n in recorded.items()}
-    trials = [
-        pd.DataFrame(
-            {
-                "subject": subject,
-                "session": "",
-                "run": windows["run"],
-                "clip_id": windows["clip_id"],
-                "repetition": 1,
-                "onset_s": windows["local"] * tr_s,
-                "duration_s": duration,
-            }
-        )[kept]
-        for subject, kept in seen.items()
-    ]
+    shown = pd.DataFrame(
+        {
+            "session": "",
+            "run": windows["run"],
+            "clip_id": windows["clip_id"],
+            "repetition": 1,
+            "onset_s": windows["local"] * tr_s,
+            "duration_s": duration,
+        }
+    )
+    trials = [shown.iloc[np.flatnonzero(kept)].assign(subject=subject) for subject, kept in seen.items()]
     writer.write_trials(pd.concat(trials, ignore_index=True))
     names = [f"block-{k + 1}" for k in range(roles.shape[1])]
     writer.write_folds(FOLDS, pd.DataFrame(np.concatenate([roles[k] for k in seen.values()]), columns=names))

@@ -209,12 +209,10 @@ def _write_sheet(path: Path, story: Story, tr_s: float, seed: int) -> None:
         seconds = (round((shot.start - begin) * tr_s), round((shot.stop - begin) * tr_s))
         mood = ("+", "-")[shot.mood in ("gloomy", "furious", "tense")]
         ratings = [cell for _ in range(4) for cell in (int(rng.integers(1, 6)), mood)]
-        people = (", ".join(shot.people), shot.people[0], shot.speaker)
-        setting = "Indoor" if shot.indoor else "Outdoor"
-        rows.append(
-            [*seconds, shot.start + 1, last, title, shot.text, setting, *people, shot.place.title(), "Medium", "Yes"]
-            + [None, *ratings]
-        )
+        told = [title, shot.text, "Indoor" if shot.indoor else "Outdoor"]
+        people = [", ".join(shot.people), shot.people[0], shot.speaker]
+        seen = [shot.place.title(), "Medium", "Yes", None]
+        rows.append([*seconds, shot.start + 1, last, *told, *people, *seen, *ratings])
         if shot.stop == story.breaks[0]:
             black = [None, "Black screen. ", "Unknown", "Nobody", None, None, "Black Screen", None, "No", None]
             rows += [[seconds[1] + k, seconds[1] + k + 1, None, None, *black, *ratings] for k in range(UNTIMED)]

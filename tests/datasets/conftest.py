@@ -1,0 +1,42 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from brainreel.datasets import DATASETS
+from brainreel.store import Store, StoreWriter
+
+
+def ingest(name: str, source: Path, store: Path, **options) -> Store:
+    dataset = DATASETS[name]
+    with StoreWriter(store, dataset.manifest(source)) as writer:
+        dataset.ingest(source, writer, **options)
+    return Store(store)
+
+
+@pytest.fixture(scope="session")
+def sherlock_twin(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("sherlock") / "twin"
+    DATASETS["sherlock"].twin(out, size="tiny", seed=0)
+    return out
+
+
+@pytest.fixture(scope="session")
+def sherlock_store(sherlock_twin, tmp_path_factory) -> Store:
+    return ingest("sherlock", sherlock_twin, tmp_path_factory.mktemp("stores") / "sherlock")
+
+
+@pytest.fixture
+def kit(sherlock_twin, tmp_path) -> Path:
+    """A copy of the twin that a test may damage."""
+    return Path(shutil.copytree(sherlock_twin, tmp_path / "kit"))
+
+
+@pytest.fixture(scope="session")
+def real_kit() -> Path:
+    shared = Path(os.environ.get("BRAINREEL_SHARED", Path(__file__).parents[3] / "shared"))
+    path = shared / "data" / "sherlock_kit"
+    if not path.is_dir():
+        pytest.skip(f"the real Sherlock kit is not at {path}; set BRAINREEL_SHARED")
+    return path

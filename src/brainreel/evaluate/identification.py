@@ -42,12 +42,12 @@ def score_trials(
         for fold, path in folds.items():
             predictions = Predictions.read(path)
             shift = predictions.facts.get("shift", 0)
-            source = _mean_viewer(predictions, stores) if viewers else predictions
+            source = mean_viewer(predictions, stores) if viewers else predictions
             for subject, embedding in source.embedding.items():
                 dataset, name = subject.split("/", 1)
                 store = stores[dataset]
                 truth = shifted(store, targets[dataset], shift) if shift else targets[dataset]
-                scored = _score(store, truth, predictions, embedding, source.row[subject])
+                scored = score_embedding(store, truth, predictions, embedding, source.row[subject])
                 scored.insert(0, "subject", name)
                 scored.insert(0, "dataset", dataset)
                 scored.insert(0, "fold", fold)
@@ -58,13 +58,14 @@ def score_trials(
     return pd.concat(parts, ignore_index=True)
 
 
-def _score(
+def score_embedding(
     store: Store,
     targets: Targets,
     predictions: Predictions,
     embedding: Float[np.ndarray, "trials dim"],
     rows: Int[np.ndarray, " trials"],
 ) -> pd.DataFrame:
+    """`score_trials` of one subject in one fold, from embeddings of the trials ``rows``."""
     gallery = test_clips(store, predictions)
     clips = store.clip_index(rows)
     own = np.searchsorted(gallery, clips)
@@ -96,12 +97,17 @@ def test_clips(store: Store, predictions: Predictions) -> Int[np.ndarray, " gall
     return np.unique(store.clip_index(np.flatnonzero(roles == "test")))
 
 
+def shuffle_given(store: Store, rows: Int[np.ndarray, " trials"]) -> Int[np.ndarray, " trials"]:
+    """The first of the derangements that the shuffled control averages over: whose prediction each trial gets."""
+    return _derangements(len(rows), store.clip_index(rows).tobytes())[0]
+
+
 @lru_cache(maxsize=256)
 def _derangements(trials: int, clips: bytes) -> Int[np.ndarray, "shuffles trials"]:
     return derangements(trials, SHUFFLES, seed=0, clip_id=np.frombuffer(clips, dtype=np.int64))
 
 
-def _mean_viewer(predictions: Predictions, stores: Mapping[str, Store]) -> Predictions:
+def mean_viewer(predictions: Predictions, stores: Mapping[str, Store]) -> Predictions:
     """One pseudo-subject per dataset whose embedding of a clip is the mean over everybody who saw it."""
     embedding, row = {}, {}
     for dataset, store in stores.items():

@@ -49,7 +49,7 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
         fit_intercept=True,
         # One penalty for all dimensions, by correlation: R² would choose the largest penalty, because it
         # punishes a prediction's size, which identification by cosine never looks at.
-        solver_params={"local_alpha": False, "score_func": correlation_score, "progress_bar": False},
+        solver_params={"local_alpha": False, "score_func": correlation_score},
     )
     with warnings.catch_warnings():
         # himalaya warns of constant targets, which a fold with few clips can have; they score zero.

@@ -125,12 +125,12 @@ def test_a_kit_of_voxels_alone_is_refused_by_the_real_facts(kit, tmp_path):
 
 @pytest.mark.parametrize("subjects", [["s1", "s9"], ["S1"], [], ["s1", "s1"]])
 def test_unknown_subjects(sherlock_twin, tmp_path, subjects):
-    with pytest.raises(UsageError, match="--subjects|s1, s2, s3, s4"):
+    with pytest.raises(UsageError, match=r"--subjects|s1, s2, s3, s4"):
         ingest("sherlock", sherlock_twin, tmp_path / "store", subjects=subjects)
 
 
 def test_unknown_space(sherlock_twin, tmp_path):
-    with pytest.raises(UsageError, match="fsLR32k.*expected sherlock/pmc"):
+    with pytest.raises(UsageError, match=r"fsLR32k.*expected sherlock/pmc"):
         ingest("sherlock", sherlock_twin, tmp_path / "store", space="fsLR32k")
 
 

@@ -1,0 +1,1 @@
+"""Stage 1: responses → embeddings in one semantic space."""

@@ -15,9 +15,9 @@ class ContrastiveConfig(BaseModel):
     """The network of stage 1 and how it is trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    latent: int = Field(default=128, ge=1, description="width of the latent that all adapters share")
-    depth: int = Field(default=1, ge=0, description="residual blocks of the trunk")
-    steps: int = Field(default=60, ge=1, description="optimiser steps")
+    latent: int = Field(default=512, ge=1, description="width of the latent that all adapters share")
+    depth: int = Field(default=0, ge=0, description="residual blocks of the trunk")
+    steps: int = Field(default=45, ge=1, description="optimiser steps")
     lr: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.3, ge=0)
     dropout_in: float = Field(default=0.3, ge=0, lt=1, description="dropout on responses")
@@ -29,6 +29,7 @@ class ContrastiveConfig(BaseModel):
     refit: bool = Field(default=True, description="solve every adapter again towards the others' mean latent")
     refit_penalty: float = Field(default=300.0, gt=0)
     refit_rounds: int = Field(default=1, ge=1)
+    newcomer_penalty: float = Field(default=300.0, gt=0, description="of the closed form for a newcomer's minutes")
 
 
 class RidgeConfig(BaseModel):

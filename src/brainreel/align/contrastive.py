@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from brainreel.align.batches import ClipBatches, distinct, gather, overlap_tensor, subject_weights
@@ -16,7 +17,7 @@ from brainreel.align.examples import Block, Recording, blocks
 from brainreel.align.goals import Goals
 from brainreel.align.losses import contrastive_loss, mse_loss
 from brainreel.align.network import AlignNetwork
-from brainreel.align.refit import mean_of_others, solve_adapter
+from brainreel.align.refit import clip_sums, mean_of_others, solve_adapter
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 
@@ -66,10 +67,13 @@ def fit_contrastive(
         members=members,
         shape=shape,
     )
+    total = len(goals.values)
+    trained.clip_latents = [mean_latents(member, data, total) for member in members]
     if not settings.refit or len(recordings) < 2:
         return trained, trained
     refitted = copy.copy(trained)
-    refitted.members = [refit(member, data, len(goals.values), settings) for member in members]
+    refitted.members = [refit(member, data, total, settings) for member in members]
+    refitted.clip_latents = [mean_latents(member, data, total) for member in refitted.members]
     return refitted, trained
 
 
@@ -132,6 +136,17 @@ def refit(network: AlignNetwork, data: Sequence[Block], clips: int, settings: Co
             adapter.delta.copy_(torch.where(common_ground, solved[0], adapter.delta))
             adapter.bias.copy_(torch.where(common_ground, solved[1], adapter.bias))
     return network
+
+
+@torch.no_grad()
+def mean_latents(network: AlignNetwork, data: Sequence[Block], clips: int) -> Float[Tensor, "clips latent"]:
+    """The mean over subjects of each clip's latent; NaN for clips that nobody saw."""
+    total, seen = torch.zeros(()), torch.zeros(())
+    for block in data:
+        sums, counts = clip_sums(network.adapter(block.space)(block.responses), block.clip, clips)
+        total = total + (sums / counts.clamp(min=1)[..., None]).sum(0)
+        seen = seen + (counts > 0).sum(0)
+    return torch.where(seen[:, None] > 0, total / seen.clamp(min=1)[:, None], torch.nan)
 
 
 def _pad(values: Tensor, length: int, fill: int) -> Tensor:

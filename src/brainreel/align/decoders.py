@@ -102,6 +102,8 @@ class NetworkDecoder:
         weights: space → factor on each standardised feature.
         members: The networks.
         shape: Arguments that build an empty network of this shape.
+        clip_latents: Per member, the mean latent of the trained subjects at every clip of the goals (NaN where
+            nobody saw it): what a newcomer who saw the same clips is fitted to. No single brain is in it.
     """
 
     scalings: dict[str, Scaling]
@@ -109,6 +111,7 @@ class NetworkDecoder:
     weights: dict[str, Float[np.ndarray, " features"]]
     members: list[AlignNetwork]
     shape: dict[str, Any] = field(default_factory=dict)
+    clip_latents: list[Float[torch.Tensor, "clips latent"]] = field(default_factory=list)
 
     def embed(self, subject: str, responses: Float[np.ndarray, "trials features"]) -> Float[np.ndarray, "trials dim"]:
         """See `Decoder`."""
@@ -141,7 +144,7 @@ class NetworkDecoder:
         out = {f"weight/{space}": values for space, values in self.weights.items()}
         for index, member in enumerate(self.members):
             out |= {f"member/{index}/{name}": value.cpu().numpy() for name, value in member.state_dict().items()}
-        return out
+        return out | {f"clips/{index}": values.cpu().numpy() for index, values in enumerate(self.clip_latents)}
 
     def facts(self) -> dict[str, Any]:
         """See `Decoder`."""
@@ -163,7 +166,8 @@ class NetworkDecoder:
             members.append(network.eval().requires_grad_(False))
         seats = {subject: (space, row) for subject, (space, row) in facts["seats"].items()}
         weights = {space: arrays[f"weight/{space}"] for space in facts["shape"]["spaces"]}
-        return cls(scalings, seats, weights, members, dict(facts["shape"]))
+        latents = [torch.from_numpy(arrays[f"clips/{index}"]) for index in range(facts["members"])]
+        return cls(scalings, seats, weights, members, dict(facts["shape"]), latents)
 
 
 _KINDS: dict[str, Any] = {"linear": LinearDecoder, "network": NetworkDecoder}

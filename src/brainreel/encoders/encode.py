@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -39,9 +40,7 @@ def encode(
     Returns:
         The folder of each store's targets, ``(clips, dim)`` in the array ``embedding``.
     """
-    if encoder not in ENCODERS:
-        raise UsageError(f"there is no encoder {alternatives(encoder, ENCODERS)}")
-    identity = _IDENTITIES[encoder](weights)
+    identity = identity_of(encoder, weights)
     opened = [store if isinstance(store, Store) else Store(store) for store in stores]
     todo = [store for store in opened if targets_identity(store, encoder, targets) != identity]
     if todo:
@@ -52,6 +51,17 @@ def encode(
             arrays = {"embedding": mixing @ vectors, "captions": vectors}
             write_targets(store, encoder, arrays, identity, captions, targets)
     return [targets_folder(store, encoder, targets) for store in opened]
+
+
+def identity_of(encoder: str, weights: str | None) -> dict[str, Any]:
+    """What makes an encoder's vectors these vectors, found without loading it.
+
+    Raises:
+        UsageError: if there is no such encoder.
+    """
+    if encoder not in ENCODERS:
+        raise UsageError(f"there is no encoder {alternatives(encoder, ENCODERS)}")
+    return _IDENTITIES[encoder](weights)
 
 
 def caption_weights(store: Store) -> tuple[list[str], Float[np.ndarray, "clips captions"]]:

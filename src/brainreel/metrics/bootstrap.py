@@ -187,9 +187,7 @@ def _sums(table: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.
     """Weighted values and weights, 0 where a cell is missing."""
     cells = np.isfinite(table)
     if np.isinf(table).any():
-        raise UsageError(
-            "an infinite score", expected="finite scores or NaN", do="average errors, not decibels"
-        )
+        raise UsageError("an infinite score", expected="finite scores or NaN", do="average errors, not decibels")
     if weight is None:
         return np.where(cells, table, 0.0).astype(np.float64), cells.astype(np.float64)
     if weight.shape != table.shape or not np.all(weight[cells] >= 0):
@@ -205,9 +203,7 @@ def _units(table: np.ndarray, weight: np.ndarray | None, block: object) -> tuple
     return numerator[:, alive], denominator[:, alive], int(np.count_nonzero(alive))
 
 
-def _mean_of_subjects(
-    numerator: np.ndarray, denominator: np.ndarray, people: np.ndarray | float = 1.0
-) -> np.ndarray:
+def _mean_of_subjects(numerator: np.ndarray, denominator: np.ndarray, people: np.ndarray | float = 1.0) -> np.ndarray:
     """Mean of the subjects' ratios, weighted by how often each was drawn; without a cell: left out."""
     defined = denominator > 0
     means = np.where(defined, numerator, 0.0) / np.where(defined, denominator, 1.0)

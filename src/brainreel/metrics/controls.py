@@ -63,9 +63,7 @@ def derangements(
     blocks = _per_trial(np.zeros(n) if block is None else block, n, "block")
     first, clip = first_rows(ids)
     if np.any(blocks != blocks[first][clip]):
-        raise UsageError(
-            "a clip lies in two blocks", expected="one block per clip", do="derange without block"
-        )
+        raise UsageError("a clip lies in two blocks", expected="one block per clip", do="derange without block")
     rng = np.random.default_rng(seed)
     given = np.empty((count, first.size), dtype=np.int64)
     for label in np.unique(blocks):
@@ -179,9 +177,7 @@ def _derange(rng: np.random.Generator, n: int, count: int) -> np.ndarray:
 def _scores(score: RowScore, rows: np.ndarray) -> np.ndarray:
     values = np.asarray(score(rows), dtype=np.float64)
     if values.shape != rows.shape:
-        raise UsageError(
-            f"a score of shape {values.shape}", expected=f"one value for each of {rows.size} trials"
-        )
+        raise UsageError(f"a score of shape {values.shape}", expected=f"one value for each of {rows.size} trials")
     return values
 
 

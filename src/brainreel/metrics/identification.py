@@ -173,9 +173,7 @@ def similarity(
     if definition not in SIMILARITIES:
         raise UsageError(f"definition {alternatives(definition, SIMILARITIES)}")
     if prediction.shape[1] != target.shape[1]:
-        raise UsageError(
-            f"predictions {prediction.shape} and targets {target.shape}", expected="equal widths"
-        )
+        raise UsageError(f"predictions {prediction.shape} and targets {target.shape}", expected="equal widths")
     # Adding 0 turns −0 into 0: rows are compared by value.
     unique, column = np.unique(target.astype(np.float64) + 0.0, axis=0, return_inverse=True)
     centred = unique if centre is None else unique - centre.astype(np.float64)
@@ -195,13 +193,9 @@ def rank_own(
     """Where each trial's own clip stands in a matrix of similarities (NaN columns are no candidates)."""
     trials, clips = similarities.shape
     if own.shape != (trials,):
-        raise UsageError(
-            f"own of shape {own.shape}", expected=f"one row of the gallery for each of {trials} trials"
-        )
+        raise UsageError(f"own of shape {own.shape}", expected=f"one row of the gallery for each of {trials} trials")
     if own.size and not (own.min() >= 0 and own.max() < clips):
-        raise UsageError(
-            f"own from {own.min()} to {own.max()}", expected=f"rows of a gallery of {clips} clips"
-        )
+        raise UsageError(f"own from {own.min()} to {own.max()}", expected=f"rows of a gallery of {clips} clips")
     labels = None if block is None else _labels(block, clips, "block", "target")
     above, tied = np.full(trials, np.nan), np.full(trials, np.nan)
     gallery = np.zeros(trials, dtype=np.int64)
@@ -265,9 +259,7 @@ def first_rows(
 def _labels(labels: object, rows: int, name: str, of: str) -> np.ndarray:
     array = np.asarray(labels)
     if array.shape != (rows,):
-        raise UsageError(
-            f"{name} of shape {array.shape}", expected=f"one label for each of {rows} rows of {of}"
-        )
+        raise UsageError(f"{name} of shape {array.shape}", expected=f"one label for each of {rows} rows of {of}")
     return array
 
 

@@ -1,5 +1,7 @@
 """One self-contained HTML file from sections given as data."""
 
+from brainreel.report.pick import Picks, pick_by_score
+from brainreel.report.render import render, write
 from brainreel.report.sections import (
     SECTIONS,
     Bar,
@@ -37,6 +39,7 @@ __all__ = [
     "Headline",
     "Method",
     "Metric",
+    "Picks",
     "Point",
     "Prose",
     "Reader",
@@ -50,4 +53,7 @@ __all__ = [
     "Stage",
     "WhatRan",
     "Window",
+    "pick_by_score",
+    "render",
+    "write",
 ]

@@ -70,8 +70,8 @@ def strip(section: FilmTimeline) -> Strip:
     )
     ticks = []
     for minute in range(0, int((origin + length) / 60) + 1, step_min):
-        if origin <= minute * 60:
-            ticks.append((place(minute * 60, sum(start <= minute * 60 for start in breaks)), minute))
+        if origin <= minute * 60.0:
+            ticks.append((place(minute * 60.0, sum(start <= minute * 60.0 for start in breaks)), minute))
 
     edges = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(windows)) if a.scan != b.scan), len(windows)]
     scans = tuple((spans[a][0], spans[b - 1][1], windows[a].scan) for a, b in pairwise(edges))
@@ -132,8 +132,10 @@ def payload(section: FilmTimeline) -> dict[str, Any]:
     def thousandths(value: float | None) -> int | None:
         return None if value is None else round(value * 1000)
 
-    layout, shown = strip(section), section.shown or tuple(r.name for r in section.readers[:4])
-    picked = galleries(section)
+    layout, picked = strip(section), galleries(section)
+    shown = section.shown or tuple(reader.name for reader in section.readers[:3])
+    if not section.shown and picked and picked.control:
+        shown += (picked.control.name,)
     windows = [
         [w.start_s, w.end_s, w.scan, w.block, [index(text) for text in w.truths]] for w in section.windows
     ]

@@ -24,6 +24,7 @@ _STAND_INS = {"#010203": "var(--ink)", "#010204": "var(--muted)", "#010205": "va
 _SERIES = {f"#0102{16 + i:02x}": f"var(--series-{i})" for i in range(6)}
 _INK, _MUTED, _RULE = _STAND_INS
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+_MOST_MARKERS = 12
 _SIZES_INCH = {"wide": (8.4, 3.6), "narrow": (4.0, 3.3)}
 
 
@@ -47,13 +48,19 @@ def styles(lines: Sequence[Series | Method]) -> list[Style]:
     dashes: dict[Role, str] = {"model": "-", "rival": "-", "control": "--", "ceiling": ":"}
     for line in lines:
         if line.role in ("control", "ceiling"):
-            made.append(Style(line.name, _MUTED, "x" if line.role == "control" else "_", dashes[line.role]))
+            marker = ("x" if line.role == "control" else "_") if _sparse(line) else ""
+            made.append(Style(line.name, _MUTED, marker, dashes[line.role]))
         else:
             colour = list(_SERIES)[coloured % len(_SERIES)]
             dash = dashes[line.role] if coloured < len(_SERIES) else "-."
-            made.append(Style(line.name, colour, _MARKERS[coloured % len(_MARKERS)], dash))
+            marker = _MARKERS[coloured % len(_MARKERS)] if _sparse(line) else ""
+            made.append(Style(line.name, colour, marker, dash))
             coloured += 1
     return made
+
+
+def _sparse(line: Series | Method) -> bool:
+    return isinstance(line, Method) or len(line.x) <= _MOST_MARKERS
 
 
 def plot(section: Curves | Scaling, anchor: str) -> dict[str, str]:
@@ -111,10 +118,9 @@ def _svg(section: Curves | Scaling, inches: tuple[float, float], prefix: str) ->
         (_draw_curves if isinstance(section, Curves) else _draw_scaling)(axes, section)  # type: ignore[operator]
         if section.chance is not None:
             axes.axhline(section.chance, color=_MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-            label = f"chance {section.chance:g}"
             axes.annotate(
-                label, (1, section.chance), (0, 3), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", color=_MUTED, fontsize=9,
+                "chance", (1, section.chance), (4, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", va="center", color=_MUTED, fontsize=9,
             )  # fmt: skip
         axes.set_xlabel(section.x_label)
         axes.set_ylabel(section.y_label)
@@ -126,10 +132,9 @@ def _svg(section: Curves | Scaling, inches: tuple[float, float], prefix: str) ->
 def _draw_curves(axes: Axes, section: Curves) -> None:
     for line, style in zip(section.series, styles(section.series), strict=True):
         ys = [math.nan if y is None else y for y in line.y]
-        sparse = len(line.x) <= 12
         axes.plot(
             line.x, ys, color=style.colour, linestyle=style.dash, linewidth=1.8,
-            marker=style.marker if sparse else "", markersize=5,
+            marker=style.marker, markersize=5,
         )  # fmt: skip
         if line.low is not None and line.high is not None:
             low = [math.nan if y is None else y for y in line.low]
@@ -148,7 +153,7 @@ def _draw_scaling(axes: Axes, section: Scaling) -> None:
         for point in known:
             if point.ci95 is not None:
                 axes.vlines(point.x, *point.ci95, color=style.colour, linewidth=1.4, alpha=0.55)
-    if 0 < len(xs) <= 12:
+    if 0 < len(xs) <= _MOST_MARKERS:
         axes.set_xticks(xs, [f"{x:g}" for x in xs])
         axes.set_xticks([], minor=True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -145,7 +145,7 @@ class ScoreTable(Section):
     rows: tuple[ScoreRow, ...]
 
     @model_validator(mode="after")
-    def _metrics_are_described(self) -> Self:
+    def _metrics_are_described(self) -> ScoreTable:
         known = [metric.name for metric in self.metrics]
         for row in self.rows:
             if row.metric not in known:
@@ -183,7 +183,7 @@ class Window(Data):
     block: str = ""
 
     @model_validator(mode="after")
-    def _has_length(self) -> Self:
+    def _has_length(self) -> Window:
         if self.end_s <= self.start_s:
             raise ValueError(f"got a window from {self.start_s} s to {self.end_s} s, expected a later end")
         return self
@@ -205,11 +205,9 @@ class Reading(Data):
     gallery: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _rank_lies_in_gallery(self) -> Self:
+    def _rank_lies_in_gallery(self) -> Reading:
         if self.rank is not None and self.gallery is not None and self.rank > self.gallery:
-            raise ValueError(
-                f"got rank {self.rank} in a gallery of {self.gallery}, expected at most its size"
-            )
+            raise ValueError(f"got rank {self.rank} in a gallery of {self.gallery}, expected at most its size")
         return self
 
 
@@ -227,8 +225,8 @@ class FilmTimeline(Section):
 
     Windows ascend in time. Scores lie in `score_range`; the colour scale turns at `chance`; higher is better.
     Galleries show the `gallery_count` best, median and worst windows of `gallery_reader` (default: the first
-    reader), chosen by `pick_by_score`, and beneath each the reading of `gallery_control` (default: the first
-    reader whose role is "control"). `shown` readers are open at first (default: the first four).
+    reader), chosen by `pick_by_score`, and beside each the reading of `gallery_control` (default: the first
+    reader whose role is "control"). `shown` readers are open at first (default: three and the control).
     """
 
     kind: Literal["film_timeline"] = "film_timeline"
@@ -244,7 +242,7 @@ class FilmTimeline(Section):
     shown: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _fits_together(self) -> FilmTimeline:
         starts = [window.start_s for window in self.windows]
         if starts != sorted(starts):
             raise ValueError("got windows out of order, expected ascending start_s")
@@ -262,9 +260,7 @@ class FilmTimeline(Section):
                 )
             for reading in reader.readings:
                 if reading.score is not None and not low <= reading.score <= high:
-                    raise ValueError(
-                        f"reader {reader.name!r}: score {reading.score} lies outside {low} to {high}"
-                    )
+                    raise ValueError(f"reader {reader.name!r}: score {reading.score} lies outside {low} to {high}")
         for name in (self.gallery_reader, self.gallery_control, *self.shown):
             if name is not None and name not in names:
                 raise ValueError(f"no reader is called {alternatives(name, names)}")
@@ -282,12 +278,10 @@ class Series(Data):
     role: Role = "model"
 
     @model_validator(mode="after")
-    def _equal_lengths(self) -> Self:
+    def _equal_lengths(self) -> Series:
         for label, values in (("y", self.y), ("low", self.low), ("high", self.high)):
             if values is not None and len(values) != len(self.x):
-                raise ValueError(
-                    f"series {self.name!r} has {len(values)} values of {label} for {len(self.x)} of x"
-                )
+                raise ValueError(f"series {self.name!r} has {len(values)} values of {label} for {len(self.x)} of x")
         if (self.low is None) != (self.high is None):
             raise ValueError(f"series {self.name!r} has half a band; give both low and high or neither")
         return self

@@ -1,0 +1,86 @@
+"""Scoring all methods of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brainreel.evaluate.film import film_readings
+from brainreel.evaluate.identification import score_trials
+from brainreel.evaluate.methods import Method, find
+from brainreel.evaluate.scores import difference_row, document, score_rows
+from brainreel.files import write_json, write_tsv
+from brainreel.progress import track
+from brainreel.store.reader import Store
+from brainreel.store.targets import Targets
+
+_PER_CLIP = (
+    "strategy", "seed", "fold", "dataset", "subject", "row", "clip_id", "gallery",
+    "two_way", "top1", "top5", "rank", "shuffled", "mismatched",
+)  # fmt: skip
+
+
+def evaluate_methods(
+    root: Path,
+    stores: Sequence[Store],
+    targets: Sequence[Targets],
+    methods: Sequence[Method],
+    differences: Sequence[tuple[str, str]],
+    target: str,
+    seed: int,
+    folder: Path,
+) -> None:
+    """Write metrics.json, per_clip.tsv, captions.tsv and film.json of an experiment to ``folder``.
+
+    Args:
+        root: The experiment's folder.
+        stores: Its stores.
+        targets: Their targets.
+        methods: What is compared, in the order of the tables; the first one is the model that captions show.
+        differences: Pairs of method names.
+        target: The encoder's name.
+        seed: Seed of bootstrap and tests.
+        folder: Where the files go.
+    """
+    by_name = {store.name: store for store in stores}
+    found_targets = {store.name: found for store, found in zip(stores, targets, strict=True)}
+    continuous = all(store.manifest.kind == "continuous" for store in stores)
+    scored: dict[str, pd.DataFrame] = {}
+    rows: list[dict[str, Any]] = []
+    for method in track(methods, "evaluate", len(methods)):
+        viewers = bool(method.facts.get("viewers"))
+        trials = score_trials(by_name, found_targets, find(root, method), viewers=viewers)
+        scored[method.name] = trials.assign(strategy=method.name)
+        rows += score_rows(trials, method, target=target, continuous=continuous, seed=seed)
+    compared = [
+        row
+        for first, second in differences
+        for row in difference_row(scored[first], scored[second], (first, second), continuous=continuous, seed=seed)
+    ]
+    write_json(folder / "metrics.json", document(rows, compared, seed))
+    everything = pd.concat(scored.values(), ignore_index=True)
+    write_tsv(folder / "per_clip.tsv", everything.reindex(columns=list(_PER_CLIP)).round(6))
+    film = film_readings(root, stores, targets, methods, scored)
+    write_json(folder / "film.json", film)
+    write_tsv(folder / "captions.tsv", _captions(film))
+
+
+def _captions(film: dict[str, Any]) -> pd.DataFrame:
+    """What was read from the brain, one row per clip and reader, nearest description first."""
+    rows = [
+        {
+            "dataset": film["dataset"],
+            "reader": reader["name"],
+            "clip_id": window["clip_id"],
+            "place": place + 1,
+            "caption": text,
+            "similarity": similarity,
+        }
+        for reader in film["readers"]
+        for window, reading in zip(film["windows"], reader["readings"], strict=True)
+        for place, (text, similarity) in enumerate(reading["decoded"])
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "reader", "clip_id", "place", "caption", "similarity"])

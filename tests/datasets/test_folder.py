@@ -15,8 +15,6 @@ from brainreel.errors import SourceError, UsageError
 from brainreel.files import read_tsv, sha256, write_tsv
 from brainreel.store import Store, check
 
-from .conftest import ingest
-
 PAGE = Path(__file__).parents[2] / "docs" / "folder.md"
 
 
@@ -36,7 +34,7 @@ def _change(path: Path, change) -> None:
     write_tsv(path, change(read_tsv(path, text=("clip_id", "subject", "captions", "parcel"))))
 
 
-def test_the_page_runs(tmp_path, monkeypatch):
+def test_the_page_runs(ingest, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make, use = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
     assert "brainreel ingest folder my-study --store stores/my-study" in PAGE.read_text()
@@ -51,7 +49,7 @@ def test_the_page_runs(tmp_path, monkeypatch):
     assert check(["stores/my-study"]) == []
 
 
-def test_twin_becomes_a_sound_store(twin, tmp_path):
+def test_twin_becomes_a_sound_store(ingest, twin, tmp_path):
     store = ingest("folder", twin, tmp_path / "store")
     assert check([store.root]) == []
     assert store.manifest.simulated
@@ -75,7 +73,7 @@ def test_simulated_responses_repeat_and_differ_between_clips(twin):
     assert 0.05 < np.median(between / centred.var((0, 1))) < 0.6
 
 
-def test_trials_may_come_in_any_order_and_some_subjects_only(own, tmp_path):
+def test_trials_may_come_in_any_order_and_some_subjects_only(ingest, own, tmp_path):
     trials = read_tsv(own / "trials.tsv", text=("subject", "clip_id"))
     order = np.random.default_rng(0).permutation(len(trials))
     parts = {s: np.load(own / "responses" / f"{s}.npy") for s in trials["subject"].unique()}
@@ -95,7 +93,7 @@ def test_trials_may_come_in_any_order_and_some_subjects_only(own, tmp_path):
     assert test_clips == {f"clip-{k:04d}" for k in range(60, 70)}
 
 
-def test_spaces_are_shared_only_where_something_says_so(own, tmp_path):
+def test_spaces_are_shared_only_where_something_says_so(ingest, own, tmp_path):
     shared = ingest("folder", own, tmp_path / "shared")
     assert set(shared.manifest.spaces["responses"].values()) == {"brainreel-twin-tiny-0/common"}
     (own / "vertices.tsv").unlink()
@@ -110,7 +108,7 @@ def test_spaces_are_shared_only_where_something_says_so(own, tmp_path):
         ingest("folder", own, tmp_path / "wrong", space="fsLR32k/mine")
 
 
-def test_volumes_and_cifti_give_the_same_responses(own, tmp_path):
+def test_volumes_and_cifti_give_the_same_responses(ingest, own, tmp_path):
     (own / "vertices.tsv").unlink()
     folder = own / "responses"
     one, two = (np.load(folder / f"sub-0{k}.npy").astype(np.float32) for k in (1, 2))
@@ -135,7 +133,7 @@ def test_volumes_and_cifti_give_the_same_responses(own, tmp_path):
         ingest("folder", own, tmp_path / "no-mask", subjects=["sub-01"])
 
 
-def test_without_folds_no_clip_is_in_training_and_test(own, tmp_path):
+def test_without_folds_no_clip_is_in_training_and_test(ingest, own, tmp_path):
     shutil.rmtree(own / "folds")
     store = ingest("folder", own, tmp_path / "store")
     assert store.manifest.folds == ["clips-in-5"]
@@ -149,7 +147,7 @@ def test_without_folds_no_clip_is_in_training_and_test(own, tmp_path):
     assert sorted(tested) == sorted(store.clips["clip_id"])
 
 
-def test_videos_with_captions_beside_them(own, tmp_path):
+def test_videos_with_captions_beside_them(ingest, own, tmp_path):
     names = read_tsv(own / "clips.tsv", text=("clip_id",))["clip_id"]
     (own / "clips").mkdir()
     for name in names:
@@ -234,7 +232,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_broken_folder(own, tmp_path, name):
+def test_broken_folder(ingest, own, tmp_path, name):
     damage, message = BREAKS[name]
     damage(own)
     with pytest.raises(SourceError, match=message) as caught:
@@ -243,7 +241,7 @@ def test_broken_folder(own, tmp_path, name):
     assert not (tmp_path / "store").exists()
 
 
-def test_few_clips_need_folds_of_their_own(tmp_path):
+def test_few_clips_need_folds_of_their_own(ingest, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
     write_tsv(own / "trials.tsv", pd.DataFrame({"subject": "a", "clip_id": list("wxyz")}))
@@ -257,7 +255,7 @@ def test_few_clips_need_folds_of_their_own(tmp_path):
     assert store.folds("mine").columns.tolist() == ["one"]
 
 
-def test_unknown_subject_and_bad_twin(twin, tmp_path):
+def test_unknown_subject_and_bad_twin(ingest, twin, tmp_path):
     with pytest.raises(UsageError, match="'sub-9'"):
         ingest("folder", twin, tmp_path / "store", subjects=["sub-9"])
     with pytest.raises(UsageError, match="-1 subjects"):

@@ -11,11 +11,10 @@ from brainreel.datasets import DATASETS
 from brainreel.datasets import sherlock_kit as kit_files
 from brainreel.datasets.protocol import facts_of
 from brainreel.datasets.sherlock import FACTS, film_windows, fold_roles
+from brainreel.datasets.sherlock_twin import SCALES
 from brainreel.errors import UsageError
 from brainreel.store import check
 from brainreel.world.story import ATTRIBUTES, design, tell
-
-from .conftest import ingest
 
 REAL_BLOCKS = [24, 24, 23, 23, 26, 26, 26, 25]
 
@@ -79,6 +78,19 @@ def test_twin_has_exactly_the_kits_layout(sherlock_twin):
     assert sum(row[3] is None for row in rows[1:-1]) == 2
 
 
+def test_twin_of_full_size_declares_the_real_kits_shapes():
+    full = SCALES["full"]
+    assert full.subjects == FACTS.subjects
+    assert full.segments == FACTS.segments
+    assert list(full.volumes) == list(FACTS.run_volumes.values())
+    assert full.voxels == FACTS.spaces["sherlock/pmc"]
+
+
+def test_twin_of_one_person_is_a_kit_too(ingest, tmp_path):
+    DATASETS["sherlock"].twin(tmp_path / "one", subjects=1)
+    assert ingest("sherlock", tmp_path / "one", tmp_path / "store").subjects == ["s1"]
+
+
 def test_twin_says_in_the_store_that_it_is_simulated(sherlock_store):
     assert sherlock_store.manifest.simulated
     assert "Simulated" in sherlock_store.manifest.title
@@ -133,7 +145,7 @@ def test_space_lists_the_voxels_in_the_order_of_the_rows(sherlock_store, sherloc
     assert (np.diff(column_major) > 0).all()
 
 
-def test_regions_of_a_store_are_the_right_persons_columns(sherlock_twin, tmp_path):
+def test_regions_of_a_store_are_the_right_persons_columns(ingest, sherlock_twin, tmp_path):
     store = ingest("sherlock", sherlock_twin, tmp_path / "two", subjects=["s3", "s2"])
     assert store.subjects == ["s2", "s3"]
     assert any("2 of the release's 4" in n for n in store.manifest.notes)
@@ -157,7 +169,7 @@ def test_annotations_and_captions_are_those_of_the_film(sherlock_store):
     assert (clip["path"], clip["sha256"]) == ("", "")
 
 
-def test_episode_file_is_noted_where_the_user_has_it(sherlock_twin, tmp_path):
+def test_episode_file_is_noted_where_the_user_has_it(ingest, sherlock_twin, tmp_path):
     episode = tmp_path / "episode.mkv"
     episode.write_bytes(b"film")
     store = ingest("sherlock", sherlock_twin, tmp_path / "s", stimuli=episode, subjects=["s1"])
@@ -166,7 +178,7 @@ def test_episode_file_is_noted_where_the_user_has_it(sherlock_twin, tmp_path):
         ingest("sherlock", sherlock_twin, tmp_path / "t", stimuli=tmp_path / "absent.mkv")
 
 
-def test_film_is_decoded_from_the_twin_but_a_shifted_film_is_not(tmp_path):
+def test_film_is_decoded_from_the_twin_but_a_shifted_film_is_not(ingest, tmp_path):
     """Two-way identification of windows' attributes by ridge, per person, as in the benchmark."""
     source = tmp_path / "small"
     DATASETS["sherlock"].twin(source, size="small", subjects=4, seed=0)
@@ -204,7 +216,7 @@ def _two_way(store, subject, targets, contexts) -> np.ndarray:
 
 
 @pytest.mark.shared
-def test_real_kit_becomes_the_store_that_the_protocol_describes(real_kit, tmp_path):
+def test_real_kit_becomes_the_store_that_the_protocol_describes(ingest, real_kit, tmp_path):
     store = ingest("sherlock", real_kit, tmp_path / "real")
     assert not store.manifest.simulated
     assert store.subjects == [f"s{n}" for n in range(1, 14)]

@@ -85,10 +85,13 @@ def test_the_interval_covers_the_true_distance(n, m):
         return 1 + 3 * a * b + 3 * second + third
 
     truth = expected(0, 0) + expected(shift, shift) - 2 * expected(0, shift)
-    covered = []
+    covered, values, widths = [], [], []
     for world in range(250):
         found = kid(rng.normal(size=(n, 1)), rng.normal(shift, 1, (m, 1)), seed=world, resamples=200)
         covered.append(found.low <= truth <= found.high)
+        values.append(found.value)
+        widths.append(found.high - found.low)
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(values), rel=0.2)
     assert 0.85 <= np.mean(covered) <= 0.99
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from brainreel.errors import UsageError
 from brainreel.experiment import Experiment
-from brainreel.pipeline.film_recipe import FOLDS, FilmConfig, film_jobs, film_plan
+from brainreel.pipeline.film_config import FOLDS, FilmConfig
+from brainreel.pipeline.film_recipe import film_jobs, film_plan
 from brainreel.pipeline.film_report import write_film_report
 from brainreel.pipeline.plan import portable
 from brainreel.pipeline.stages import align_stage, encode_stage, evaluate_stage, ingest_stage

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from brainreel import __version__
 from brainreel.errors import ExperimentError
@@ -25,6 +25,8 @@ from brainreel.files import replace_folder, sha256_json, walk, write_json
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "himalaya", "zarr")
 _PARTIAL = ".partial"
+
+State = Literal["up to date", "resume", "run"]
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,16 @@ class Experiment:
         """Whether the stage ``name`` stands finished with exactly this key."""
         return self._key_in(self.root / name) == key
 
+    def state(self, name: str, key: str) -> State:
+        """What `run` would do about the stage ``name`` with this key; changes nothing."""
+        if self.is_done(name, key):
+            return "up to date"
+        return "resume" if self._key_in(self._partial(name)) == key else "run"
+
     def run(
         self,
         name: str,
-        work: Callable[[Path], None],
+        work: Callable[[Path], object],
         *,
         settings: Mapping[str, Any],
         inputs: Mapping[str, str],
@@ -95,7 +103,7 @@ class Experiment:
         final = self.root / name
         if self.is_done(name, key):
             return Stage(final, key, ran=False)
-        partial = final.with_name(f".{final.name}{_PARTIAL}")
+        partial = self._partial(name)
         if self._key_in(partial) != key:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
@@ -131,6 +139,10 @@ class Experiment:
                 f"{self.root} has no finished stage {name!r}", do=f"run `brainreel {name.split('/')[0]}`"
             )
         return path
+
+    def _partial(self, name: str) -> Path:
+        final = self.root / name
+        return final.with_name(f".{final.name}{_PARTIAL}")
 
     @staticmethod
     def _key_in(folder: Path) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,3 +51,8 @@ class AlignConfig(BaseModel):
     contrastive: ContrastiveConfig = ContrastiveConfig()
     ridge: RidgeConfig = RidgeConfig()
     seed: int = 0
+
+    def affecting(self) -> dict[str, Any]:
+        """The settings that the result of this strategy depends on, as JSON: another one's may change freely."""
+        unused = {"ridge", "gap_s"} if self.strategy == "contrastive" else {"contrastive"}
+        return self.model_dump(mode="json", exclude=unused)

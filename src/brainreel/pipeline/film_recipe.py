@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -24,16 +24,30 @@ MINUTES = (0.0, 1.0, 2.0, 5.0, 10.0, float("inf"))
 SIZES = (2, 4, 8)
 
 
-def film_jobs(config: FilmConfig, store: Store) -> list[AlignJob]:
+class Film(NamedTuple):
+    """What the number and kind of trainings depend on; known before anything is ingested."""
+
+    dataset: str
+    subjects: tuple[str, ...]
+    folds: int
+    volumes: int
+
+
+def film_of(store: Store) -> Film:
+    """The film of an ingested store."""
+    volumes = store.manifest.stimulus_volumes or 0
+    return Film(store.name, tuple(store.subjects), store.folds(FOLDS).shape[1], volumes)
+
+
+def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
     """Every training of the benchmark, cheap and important ones first."""
-    everyone = tuple(f"{store.name}/{subject}" for subject in store.subjects)
-    folds = range(store.folds(FOLDS).shape[1])
+    everyone = tuple(f"{film.dataset}/{subject}" for subject in film.subjects)
+    folds = range(film.folds)
     seeds = [config.align.seed + offset for offset in range(config.count("seeds"))]
     # A null needs shifts that leave the film's autocorrelation behind; short films of twins have less room.
-    volumes = store.manifest.stimulus_volumes or 0
-    least = min(60, max(1, volumes // 4))
+    least = min(60, max(1, film.volumes // 4))
     shifts = circular_shifts(
-        volumes, max(config.count("null_ridge"), config.count("null_contrastive"), 1), seed=0, least=least
+        film.volumes, max(config.count("null_ridge"), config.count("null_contrastive"), 1), seed=0, least=least
     )
 
     def jobs(

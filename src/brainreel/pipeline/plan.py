@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from brainreel.align.jobs import AlignJob
 from brainreel.errors import ExperimentError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
@@ -38,6 +40,14 @@ class Plan(BaseModel):
     methods: tuple[Method, ...]
     differences: tuple[tuple[str, str], ...] = ()
     seed: int = 0
+
+    def counting(self, jobs: Sequence[AlignJob]) -> Plan:
+        """The same plan, in which only the seeds of ``jobs`` count: an earlier run may have left others."""
+        seeds: dict[str, set[int]] = {}
+        for job in jobs:
+            seeds.setdefault(job.name, set()).add(job.config.seed)
+        methods = [method.model_copy(update={"seeds": tuple(sorted(seeds[method.job]))}) for method in self.methods]
+        return self.model_copy(update={"methods": tuple(methods)})
 
     def write(self, experiment: Experiment) -> None:
         """Put the plan into an experiment's folder."""

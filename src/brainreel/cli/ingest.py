@@ -36,9 +36,7 @@ def run(
         check_ingest(dataset, source, store, replace=replace)
         show(f"ingest {dataset} from {source} into {store}: {ingest_cost(source)}")
         return
-    made = ingest(
-        dataset, source, store=store, subjects=subjects, space=space, stimuli=stimuli, replace=replace
-    )
+    made = ingest(dataset, source, store=store, subjects=subjects, space=space, stimuli=stimuli, replace=replace)
     show(
         f"{made.root}: {len(made.subjects)} people, {len(made.clips)} clips, {len(made.trials)} trials, "
         f"folds {', '.join(made.manifest.folds) or 'none'}\nnext: brainreel encode {made.root} --encoder text-minilm"

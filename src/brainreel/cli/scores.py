@@ -14,9 +14,7 @@ def score_table(rows: Sequence[dict[str, Any]]) -> str:
     people: dict[tuple[str, str], set[str | None]] = {}
     for row in rows:
         people.setdefault((row["dataset"], row["strategy"]), set()).add(row["subject"])
-    shown = [
-        row for row in rows if row["subject"] is None or None not in people[row["dataset"], row["strategy"]]
-    ]
+    shown = [row for row in rows if row["subject"] is None or None not in people[row["dataset"], row["strategy"]]]
     return table(
         header,
         [

@@ -53,7 +53,9 @@ class Outlook:
 
     def json(self) -> dict[str, Any]:
         """The same for programs."""
-        stages = [{"stage": name, "state": state, "seconds": round(cost.seconds, 1)} for name, state, cost in self.stages]
+        stages = [
+            {"stage": name, "state": state, "seconds": round(cost.seconds, 1)} for name, state, cost in self.stages
+        ]
         return {"stages": stages, "estimate": {key: round(value, 1) for key, value in self.cost._asdict().items()}}
 
     def table(self) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ class Plan(BaseModel):
         stores: Folders of the stores, relative to the experiment where they lie inside it.
         targets: Folder of the targets; None: in the stores.
         target: The encoder.
-        folds: Name of the folds.
+        folds: Name of the folds, or store → name.
         methods: What is compared, in the order of tables.
         differences: Pairs of method names whose paired difference is reported.
         seed: Seed of the bootstrap.
@@ -36,7 +36,7 @@ class Plan(BaseModel):
     stores: tuple[str, ...]
     targets: str | None
     target: str
-    folds: str
+    folds: str | dict[str, str]
     methods: tuple[Method, ...]
     differences: tuple[tuple[str, str], ...] = ()
     seed: int = 0

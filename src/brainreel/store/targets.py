@@ -90,7 +90,7 @@ def read_targets(store: Store, name: str, folder: Path | None = None) -> Targets
         there = sorted(p.name for p in path.parent.glob("*") if p.is_dir()) if path.parent.is_dir() else []
         raise StoreError(
             f"store {store.name!r} has no targets {alternatives(name, there)} that fit its present content",
-            do=f"run `brainreel encode {store.root} --encoder {name}`",
+            do=f"run `brainreel encode {store.root} --encoder {name}{'' if folder is None else f' --targets {folder}'}`",
         )
     group = zarr.open_group(path, mode="r")
     arrays = {key: np.asarray(array[:]) for key, array in group.arrays()}

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2hsv
+from synthetic_videos import moving_texture, noisy
 
 from brainreel.errors import UsageError
 from brainreel.metrics.colour import hue_correlation
-
-from synthetic_videos import moving_texture, noisy
 
 
 def oracle(truth, recon):

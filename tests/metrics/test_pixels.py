@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+from synthetic_videos import moving_texture, noisy
 
 from brainreel.errors import UsageError
 from brainreel.metrics.pixels import DEFINITIONS, aggregate_psnr, mse, pixel_correlation, psnr
-
-from synthetic_videos import moving_texture, noisy
 
 
 @pytest.fixture(scope="module")

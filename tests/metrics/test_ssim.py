@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
+from synthetic_videos import moving_texture, noisy
 
 from brainreel.errors import UsageError
 from brainreel.metrics.ssim import DEFINITIONS, ssim
-
-from synthetic_videos import moving_texture, noisy
 
 GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 ORACLES = {

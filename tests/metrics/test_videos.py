@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from synthetic_videos import moving_texture, noisy
 
 from brainreel.errors import UsageError
 from brainreel.metrics import videos
@@ -20,8 +21,6 @@ from brainreel.metrics.videos import (
     mismatched_pairs,
     nearest_training_clip,
 )
-
-from synthetic_videos import moving_texture, noisy
 
 GOOD = np.zeros((2, 3, 16, 16, 3), dtype=np.uint8)
 BAD = {

@@ -65,8 +65,8 @@ def _agreement(
         here = slice(start, start + PIXELS_AT_ONCE)
         (hue_t, chroma_t), (hue_r, chroma_r) = (_hue_and_chroma(side[here]) for side in pixels)
         weight = np.multiply(chroma_t, chroma_r, dtype=np.float64)
-        agreement += weight @ np.cos((hue_t - hue_r) * SEXTANT)
-        total += weight.sum()
+        agreement += float(weight @ np.cos((hue_t - hue_r) * SEXTANT))
+        total += float(weight.sum())
     return agreement / total if total else float("nan")
 
 
@@ -91,7 +91,10 @@ def _clip_cosine(truth: Clip, recon: Clip, *, cv2) -> float:
     values = []
     for frames in zip(truth, recon, strict=True):
         # BGR2HSV on RGB frames is the published code's, and so is the cosine of an angle's number.
-        x, y = (cv2.cvtColor(frame, cv2.COLOR_BGR2HSV)[..., 0].astype(np.float64).ravel() for frame in frames)
+        x, y = (
+            cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_BGR2HSV)[..., 0].astype(np.float64).ravel()
+            for frame in frames
+        )
         norms = np.sqrt((x @ x) * (y @ y))
         values.append(x @ y / norms if norms else np.nan)
     return float(np.mean(values))

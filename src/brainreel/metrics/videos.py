@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Float32, Int, Shaped, UInt8
 
 from ..errors import UsageError
 
 # What a caller may get wrong is answered by `check_videos` in a sentence, so its type promises nothing yet.
 Videos = Shaped[np.ndarray, "..."]
+# A whole number of frames per second is a rate too, and run-time type checks tell int from float.
+Rate = float | int
 Clip = UInt8[np.ndarray, "frames height width 3"]
 
 MID_GREY = 128
@@ -64,18 +66,22 @@ def check_pair(truth: Videos, recon: Videos) -> None:
 
 
 def map_clips(
-    score: Callable[..., float], *videos: Shaped[np.ndarray, "clips ..."]
-) -> Float[np.ndarray, " clips"]:
+    score: Callable[..., float | tuple[float, ...]], *sides: Iterable, width: int = 0
+) -> Float[np.ndarray, clips * values]:
     """`score` of each clip, on as many threads as there are cores; memory holds one clip's work per thread.
 
-    numpy, scipy and OpenCV release the interpreter while they compute, so threads suffice.
+    numpy, scipy and OpenCV release the interpreter while they compute, so threads suffice. With `width` a
+    score is that many values.
     """
-    clips = len(videos[0])
-    threads = min(clips, _cores())
+    threads = _cores()
     if threads == 1:
-        return np.array([score(*clip) for clip in zip(*videos, strict=True)], dtype=np.float64)
-    with ThreadPoolExecutor(threads) as pool:
-        return np.fromiter(pool.map(score, *videos), dtype=np.float64, count=clips)
+        values = [score(*clip) for clip in zip(*sides, strict=True)]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            values = list(pool.map(score, *sides))
+    return (
+        np.array(values, dtype=np.float64).reshape(-1, width) if width else np.array(values, dtype=np.float64)
+    )
 
 
 def _cores() -> int:
@@ -114,7 +120,7 @@ def nearest_training_clip(truth: Videos, train: Videos) -> Int[np.ndarray, " cli
     return distance.argmin(axis=1)
 
 
-def blurred(videos: Videos, sigma: float | None = None) -> Videos:
+def blurred(videos: Videos, sigma: Rate | None = None) -> Videos:
     """Every frame blurred by a Gaussian of `sigma` pixels (a 32nd of the height unless given).
 
     `blurred(train[nearest_training_clip(truth, train)])` is the third null video.
@@ -168,6 +174,28 @@ def mismatched_pairs(
     recon = (truth + np.repeat(shifts, rows)) % rows
     differ = clip[truth] != clip[recon]
     return truth[differ], recon[differ]
+
+
+def at_rate(frames: int, fps: Rate, wanted: Rate) -> Int[np.ndarray, " times"]:
+    """Which of `frames` at `fps` to show at the times of another rate: the nearest, the earlier on ties."""
+    if fps <= 0:
+        raise UsageError(f"fps={fps:g}", expected="a positive number of frames per second")
+    times = np.arange(max(1, round(frames * wanted / fps))) / wanted
+    return np.clip(np.ceil(times * fps - 0.5 - 1e-9).astype(int), 0, frames - 1)
+
+
+def resized(plane: Shaped[np.ndarray, "height width"], size: int) -> Shaped[np.ndarray, "size size"]:
+    """A grey plane at size × size by Pillow's antialiased bicubic, as `score` resamples."""
+    from PIL import Image
+
+    if plane.shape == (size, size):
+        return plane
+    return np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BICUBIC))
+
+
+def grey_levels(frame: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width"]:
+    """Luma of ITU-R BT.601, the weights of OpenCV's RGB2GRAY, unrounded, 0 to 255."""
+    return (frame @ np.array([0.299, 0.587, 0.114])).astype(np.float32)
 
 
 def opencv() -> ModuleType:

@@ -288,8 +288,10 @@ def _scores(
 def _softmax(logits: Num[np.ndarray, "clips classes"]) -> Float32[np.ndarray, "clips classes"]:
     """float32 because the published code ranks that; in float16 some classes would tie."""
     x = logits.astype(np.float32)
-    x = np.exp(x - x.max(axis=1, keepdims=True))
-    return x / x.sum(axis=1, keepdims=True)
+    x -= x.max(axis=1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(axis=1, keepdims=True)
+    return x
 
 
 def _top_classes(scores: Num[np.ndarray, "clips classes"], count: int) -> Int[np.ndarray, "clips count"]:

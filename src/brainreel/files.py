@@ -15,7 +15,6 @@ import pandas as pd
 
 from brainreel.errors import StoreError
 
-
 _AGAIN = "run the command that made it again"
 
 

@@ -67,7 +67,7 @@ def windowed_means(
     return (total / offsets.shape[1]).reshape(len(first), -1).astype(np.float32)
 
 
-def _nearest(volumes: Float[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+def _nearest(volumes: np.ndarray) -> np.ndarray:
     """The nearest whole number, halves up: `numpy.rint` would round 0.5 and 1.5 apart by two."""
     return np.floor(volumes + (0.5 + 1e-9)).astype(int)
 

@@ -78,7 +78,7 @@ def read_tsv(path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...]
     if missing:
         raise StoreError(f"{path} has no column {missing[0]!r}", expected=", ".join((*text, *numbers)), do=_AGAIN)
     for name in numbers:
-        if not (pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().all()):
+        if not (pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().to_numpy().all()):
             raise StoreError(f"the column {name!r} of {path} holds text", expected="numbers or n/a", do=_AGAIN)
     return table
 

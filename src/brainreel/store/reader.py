@@ -261,7 +261,7 @@ def read_array(path: Path) -> np.ndarray:
     # Broken metadata and chunks surface as whatever the codec in question throws.
     except Exception as error:
         raise StoreError(f"{path} cannot be read ({' '.join(str(error).split())})", do=_AGAIN) from error
-    if written != hashlib.sha256(values).hexdigest():
+    if written != hashlib.sha256(values.data).hexdigest():
         raise StoreError(f"{path} is not what was written", do=_AGAIN)
     return values
 

@@ -228,7 +228,7 @@ class StoreWriter:
                 expected="finite numbers",
                 do="mask or interpolate them before ingesting, so that you know what was done",
             )
-        digest = hashlib.sha256(values).hexdigest()
+        digest = hashlib.sha256(values.data).hexdigest()
         if (other := self._hashes.get(digest)) is not None:
             raise SourceError(
                 f"{where} is identical to {other}",
@@ -313,7 +313,7 @@ def _with_ids(table: pd.DataFrame, what: str, columns: tuple[str, ...], ids: tup
         if name not in table.columns:
             raise SourceError(f"the {what} has no column {name!r}", expected=", ".join(columns))
         cells = table[name]
-        if cells.isna().any() or cells.astype(str).isin(["", "n/a"]).any():
+        if (cells.isna() | cells.astype(str).isin(["", "n/a"])).to_numpy().any():
             raise SourceError(f"the {what} has empty cells in the column {name!r}", expected="an id in every row")
     chosen = table.reset_index(drop=True).reindex(columns=list(columns))
     return chosen.astype(dict.fromkeys(ids, str))

@@ -1,5 +1,6 @@
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,17 @@ from brainreel.datasets import DATASETS
 from brainreel.store import Store, StoreWriter
 
 
-def ingest(name: str, source: Path, store: Path, **options) -> Store:
+def _ingest(name: str, source: Path, store: Path, **options) -> Store:
     dataset = DATASETS[name]
     with StoreWriter(store, dataset.manifest(source)) as writer:
         dataset.ingest(source, writer, **options)
     return Store(store)
+
+
+@pytest.fixture(scope="session")
+def ingest() -> Callable[..., Store]:
+    """A release becomes a store: ingest(dataset, source, store, **options)."""
+    return _ingest
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +31,7 @@ def sherlock_twin(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def sherlock_store(sherlock_twin, tmp_path_factory) -> Store:
-    return ingest("sherlock", sherlock_twin, tmp_path_factory.mktemp("stores") / "sherlock")
+    return _ingest("sherlock", sherlock_twin, tmp_path_factory.mktemp("stores") / "sherlock")
 
 
 @pytest.fixture

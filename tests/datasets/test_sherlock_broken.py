@@ -12,8 +12,6 @@ from brainreel.datasets import sherlock_kit as kit_files
 from brainreel.datasets.reading import read_mat, read_npy
 from brainreel.errors import BrainreelError, SourceError, UsageError
 
-from .conftest import ingest
-
 
 def _bold(kit, change, subject="s2"):
     path = kit_files.bold_path(kit, subject)
@@ -106,7 +104,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_broken_kit(kit, tmp_path, name):
+def test_broken_kit(ingest, kit, tmp_path, name):
     damage, message = BREAKS[name]
     damage(kit)
     with pytest.raises(SourceError, match=message) as caught:
@@ -124,13 +122,13 @@ def test_a_kit_of_voxels_alone_is_refused_by_the_real_facts(kit, tmp_path):
 
 
 @pytest.mark.parametrize("subjects", [["s1", "s9"], ["S1"], [], ["s1", "s1"]])
-def test_unknown_subjects(sherlock_twin, tmp_path, subjects):
-    with pytest.raises(UsageError, match="--subjects|s1, s2, s3, s4"):
+def test_unknown_subjects(ingest, sherlock_twin, tmp_path, subjects):
+    with pytest.raises(UsageError, match=r"--subjects|s1, s2, s3, s4"):
         ingest("sherlock", sherlock_twin, tmp_path / "store", subjects=subjects)
 
 
-def test_unknown_space(sherlock_twin, tmp_path):
-    with pytest.raises(UsageError, match="fsLR32k.*expected sherlock/pmc"):
+def test_unknown_space(ingest, sherlock_twin, tmp_path):
+    with pytest.raises(UsageError, match=r"fsLR32k.*expected sherlock/pmc"):
         ingest("sherlock", sherlock_twin, tmp_path / "store", space="fsLR32k")
 
 
@@ -142,7 +140,7 @@ def test_no_folder_an_empty_one_and_a_file(tmp_path):
             DATASETS["sherlock"].manifest(tmp_path / name)
 
 
-def test_forbidden_file(kit, tmp_path, monkeypatch):
+def test_forbidden_file(ingest, kit, tmp_path, monkeypatch):
     """Root may read everything, so the refusal itself is simulated where the file is opened."""
     import scipy.io
 

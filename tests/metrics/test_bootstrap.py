@@ -113,9 +113,9 @@ def test_coverage_of_the_crossed_interval():
 def test_coverage_of_the_nested_interval():
     rng = np.random.default_rng(2)
     covered = []
-    for world in range(300):
+    for world in range(200):
         table = 0.6 + rng.normal(0, 0.1, (20, 1)) + rng.normal(0, 0.1, (20, 20))
-        found = nested_bootstrap(table, seed=world, resamples=400)
+        found = nested_bootstrap(table, seed=world, resamples=250)
         covered.append(found.low <= 0.6 <= found.high)
     assert 0.90 <= np.mean(covered) <= 0.985
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from himalaya.scoring import correlation_score
 from jaxtyping import Float, Int
@@ -43,19 +45,19 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
     responses = np.concatenate([member.standardised for member in members])
     clip = np.concatenate([member.clip for member in members])
     folds = usable_folds(goals, clip, config)
-    model = RidgeCV(
-        alphas=np.array(config.ridge.penalties),
-        cv=folds,
-        fit_intercept=True,
-        # One penalty for all dimensions, by correlation: R² would choose the largest penalty, because it
-        # punishes a prediction's size, which identification by cosine never looks at.
-        solver_params={"local_alpha": False, "score_func": correlation_score, "progress_bar": False},
-    )
+    # Whichever of features and trials are fewer decides which of the two equivalent solvers is cheap.
+    primal = responses.shape[1] <= len(responses)
+    # One penalty for all dimensions, by correlation: R² would choose the largest penalty, because it punishes a
+    # prediction's size, which identification by cosine never looks at.
+    chosen_by = {"local_alpha": False, "score_func": correlation_score}
+    common: dict[str, Any] = {"alphas": np.array(config.ridge.penalties), "cv": folds, "fit_intercept": True}
+    model = RidgeCV(**common, solver_params=chosen_by) if primal else KernelRidgeCV(**common, solver_params=chosen_by)
     with warnings.catch_warnings():
-        # himalaya warns of constant targets, which a fold with few clips can have; they score zero.
+        # himalaya divides by the spread of targets, which a fold with few clips may not have; they score zero.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="himalaya")
         model.fit(responses, goals.values[clip])
-    weights = np.concatenate([model.coef_, np.atleast_2d(model.intercept_)])
+    coef = model.coef_ if isinstance(model, RidgeCV) else model.get_primal_coef(responses)
+    weights = np.concatenate([coef, np.atleast_2d(model.intercept_)])
     return np.ascontiguousarray(weights, dtype=np.float32) * model_weights(members[0])
 
 

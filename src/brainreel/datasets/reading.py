@@ -27,8 +27,9 @@ def read_mat(path: Path, names: tuple[str, ...], *, do: str = "fetch the file ag
     """The variables ``names`` of a Matlab file up to version 7."""
     from scipy.io import loadmat
 
-    with _sentences(path, "a Matlab file (version 5 to 7)", do):
-        found = loadmat(path, appendmat=False)
+    # scipy, given a name, calls a missing file an unreadable one; a stream keeps the difference.
+    with _sentences(path, "a Matlab file (version 5 to 7)", do), path.open("rb") as stream:
+        found = loadmat(stream)
     for name in names:
         if name not in found:
             there = sorted(n for n in found if not n.startswith("__"))

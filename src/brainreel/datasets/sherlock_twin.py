@@ -13,7 +13,7 @@ from brainreel.datasets import sherlock_kit as kit
 from brainreel.datasets.protocol import Facts, Size, TwinCard, new_folder
 from brainreel.errors import UsageError
 from brainreel.files import write_folder
-from brainreel.world.cortex import Cortex, Physiology
+from brainreel.world.cortex import Cortex, Physiology, seed_of
 from brainreel.world.story import ATTRIBUTES, Story, design, tell
 
 GRID = (61, 73, 61)
@@ -125,9 +125,9 @@ def _write_recordings(folder: Path, story: Story, scale: Scale, n_subjects: int,
     courses: dict[str, list[np.ndarray]] = {region: [] for region in kit.REGIONS}
     for r, region in enumerate(kit.REGIONS):
         where = position if region == kit.VOXELS else np.zeros((1, 3))
-        cortex = _cortex(REGIONS[region], where, seed=hash_seed(seed, 1, r))
+        cortex = _cortex(REGIONS[region], where, seed=seed_of(seed, 1, r))
         for s in range(n_subjects):
-            bold = _watch(cortex, story, tr_s, seed=hash_seed(seed, 2, r, s))
+            bold = _watch(cortex, story, tr_s, seed=seed_of(seed, 2, r, s))
             if s == incomplete:
                 bold[-scale.lost :] = bold[-scale.lost - 1]
             courses[region].append(bold.mean(axis=1))
@@ -146,11 +146,6 @@ def _write_recordings(folder: Path, story: Story, scale: Scale, n_subjects: int,
         savemat(path, {"roitc": table, "uncropped_roitc": table, "meantc": mean, "meancorr": alike})
 
 
-def hash_seed(*parts: int) -> int:
-    """One seed from several numbers, so that no two parts of the simulation share their noise."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
 def _cortex(region: Region, position: Float[np.ndarray, "vertices dims"], *, seed: int) -> Cortex:
     weight = [
         max((w for prefix, w in region.importance.items() if name.startswith(prefix)), default=0.1)
@@ -165,7 +160,7 @@ def _watch(cortex: Cortex, story: Story, tr_s: float, *, seed: int) -> Float[np.
     """One person's film: scans simulated apart, shifted for the lag and z-scored like the real kit's."""
     person, shown, scans = cortex.person(seed), design(story), []
     for k, (begin, end) in enumerate(pairwise([0, *story.breaks, story.n_trs])):
-        bold = cortex.bold(person, shown[begin:end], tr_s=tr_s, seed=hash_seed(seed, k), shift_trs=SHIFT_TRS).astype(
+        bold = cortex.bold(person, shown[begin:end], tr_s=tr_s, seed=seed_of(seed, k), shift_trs=SHIFT_TRS).astype(
             np.float64
         )
         scans.append((bold - bold.mean(0)) / bold.std(0, ddof=1))
@@ -197,7 +192,7 @@ def _write_sheet(path: Path, story: Story, tr_s: float, seed: int) -> None:
     import openpyxl
     from openpyxl.styles import Font
 
-    rng = np.random.default_rng(hash_seed(seed, 3))
+    rng = np.random.default_rng(seed_of(seed, 3))
     rows, scene = [], -1
     ends = {*story.breaks, story.n_trs}
     for shot in story.shots:

@@ -28,8 +28,9 @@ def score_trials(
     """One row per test trial of a method: how well its own clip was identified inside its gallery.
 
     The gallery of a trial is the set of test clips of its fold and dataset. Columns: seed, fold, dataset, subject,
-    row, clip_id, gallery, ``two_way``, ``top1``, ``top5``, ``rank``, and the same permuted: ``shuffled`` (mean over
-    100 derangements, two-way), ``mismatched`` (mean over all wrong clips, two-way).
+    row, clip_id, gallery, ``two_way``, ``top1``, ``top5``, ``rank``, and the same truth answered by the subject's
+    predictions for other clips of the whole test set: ``shuffled`` (mean over 100 derangements, two-way) and
+    ``mismatched`` (mean over all other clips, two-way).
 
     Args:
         stores: dataset → store.
@@ -39,23 +40,50 @@ def score_trials(
     """
     parts = []
     for seed, folds in found.files.items():
-        for fold, path in folds.items():
-            predictions = Predictions.read(path)
-            shift = predictions.facts.get("shift", 0)
-            source = mean_viewer(predictions, stores) if viewers else predictions
-            for subject, embedding in source.embedding.items():
-                dataset, name = subject.split("/", 1)
-                store = stores[dataset]
-                truth = shifted(store, targets[dataset], shift) if shift else targets[dataset]
-                scored = score_embedding(store, truth, predictions, embedding, source.row[subject])
-                scored.insert(0, "subject", name)
-                scored.insert(0, "dataset", dataset)
-                scored.insert(0, "fold", fold)
-                scored.insert(0, "seed", seed)
-                parts.append(scored)
+        predictions = {fold: Predictions.read(path) for fold, path in folds.items()}
+        source = {fold: mean_viewer(p, stores) if viewers else p for fold, p in predictions.items()}
+        for subject in dict.fromkeys(name for p in source.values() for name in p.embedding):
+            dataset, name = subject.split("/", 1)
+            mine = {fold: (p.embedding[subject], p.row[subject]) for fold, p in source.items() if subject in p.row}
+            shift = next(iter(predictions.values())).facts.get("shift", 0)
+            truth = shifted(stores[dataset], targets[dataset], shift) if shift else targets[dataset]
+            scored = _score_subject(stores[dataset], truth, predictions, mine)
+            parts.append(scored.assign(seed=seed, dataset=dataset, subject=name))
     if not parts:
         raise UsageError(f"there are no predictions of {found.method.name!r}", do="run `brainreel align` first")
     return pd.concat(parts, ignore_index=True)
+
+
+def _score_subject(
+    store: Store,
+    targets: Targets,
+    predictions: Mapping[int, Predictions],
+    mine: Mapping[int, tuple[Float[np.ndarray, "trials dim"], Int[np.ndarray, " trials"]]],
+) -> pd.DataFrame:
+    """All folds of one subject, so that controls can draw predictions from the whole test set."""
+    everything = np.concatenate([embedding for embedding, _ in mine.values()])
+    rows = np.concatenate([rows for _, rows in mine.values()])
+    clips = store.clip_index(rows)
+    # answer[i, j]: the two-way score of truth i if it were answered with prediction j; ties half.
+    answer = np.empty((len(rows), len(rows)))
+    parts, start = [], 0
+    for fold, (embedding, own_rows) in mine.items():
+        parts.append(score_embedding(store, targets, predictions[fold], embedding, own_rows).assign(fold=fold))
+        gallery = test_clips(store, predictions[fold])
+        alike = similarity(everything, targets.values[gallery], centre=predictions[fold].centre)
+        two_way = (rankdata(alike, axis=1) - 1) / max(1, alike.shape[1] - 1)
+        stop = start + len(own_rows)
+        answer[start:stop] = two_way[:, np.searchsorted(gallery, clips[start:stop])].T
+        start = stop
+    scored = pd.concat(parts, ignore_index=True)
+    if len(np.unique(clips)) < 2:
+        return scored.assign(shuffled=np.nan, mismatched=np.nan)
+    given = _derangements(len(rows), clips.tobytes())
+    other = clips[:, None] != clips
+    return scored.assign(
+        shuffled=answer[np.arange(len(rows)), given].mean(0),
+        mismatched=np.where(other, answer, 0).sum(1) / other.sum(1),
+    )
 
 
 def score_embedding(
@@ -65,17 +93,11 @@ def score_embedding(
     embedding: Float[np.ndarray, "trials dim"],
     rows: Int[np.ndarray, " trials"],
 ) -> pd.DataFrame:
-    """`score_trials` of one subject in one fold, from embeddings of the trials ``rows``."""
+    """The scores of `score_trials` without controls, of one subject's trials ``rows`` in one fold."""
     gallery = test_clips(store, predictions)
     clips = store.clip_index(rows)
-    own = np.searchsorted(gallery, clips)
     alike = similarity(embedding, targets.values[gallery], centre=predictions.centre)
-    found = rank_own(alike, own)
-    # two_way[i, j]: the score of prediction i if clip j had been shown; ties half.
-    two_way = (rankdata(alike, axis=1) - 1) / max(1, alike.shape[1] - 1)
-    given = _derangements(len(rows), clips.tobytes())
-    others = np.ones_like(two_way, dtype=bool)
-    others[np.arange(len(rows)), own] = False
+    found = rank_own(alike, np.searchsorted(gallery, clips))
     return pd.DataFrame(
         {
             "row": rows,
@@ -85,8 +107,6 @@ def score_embedding(
             "top1": found.top_k(1),
             "top5": found.top_k(5),
             "rank": found.rank,
-            "shuffled": two_way[given, own].mean(0),
-            "mismatched": np.where(others, two_way, 0).sum(1) / others.sum(1),
         }
     )
 

@@ -173,15 +173,16 @@ def similarity(
     if definition not in SIMILARITIES:
         raise UsageError(f"definition {alternatives(definition, SIMILARITIES)}")
     if prediction.shape[1] != target.shape[1]:
-        raise UsageError(f"predictions {prediction.shape} and targets {target.shape}", expected="equal widths")
-    # Adding 0 turns −0 into 0: rows are compared by value.
-    unique, column = np.unique(target.astype(np.float64) + 0.0, axis=0, return_inverse=True)
+        raise UsageError(
+            f"predictions {prediction.shape} and targets {target.shape}", expected="equal widths"
+        )
+    unique, column = _unique_rows(target.astype(np.float64))
     centred = unique if centre is None else unique - centre.astype(np.float64)
     answers = prediction.astype(np.float64)
     if definition == "correlation":
         centred = _without_mean(centred)
         answers = _without_mean(answers)
-    return (_directions(answers) @ _directions(centred).T)[:, column.reshape(-1)]
+    return (_directions(answers) @ _directions(centred).T)[:, column]
 
 
 def rank_own(
@@ -254,6 +255,15 @@ def first_rows(
     position = np.empty_like(order)
     position[order] = np.arange(order.size)
     return first[order], position[place.reshape(-1)]
+
+
+def _unique_rows(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different rows in order of appearance, and which of them each row is."""
+    places: dict[bytes, int] = {}
+    # Adding 0 turns −0 into 0: rows are compared by value.
+    which = [places.setdefault(row.tobytes(), len(places)) for row in vectors + 0.0]
+    column = np.array(which, dtype=np.int64)
+    return vectors[np.unique(column, return_index=True)[1]], column
 
 
 def _labels(labels: object, rows: int, name: str, of: str) -> np.ndarray:

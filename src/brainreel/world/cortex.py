@@ -166,6 +166,11 @@ class Cortex:
         return (mixed * np.exp(0.3 * person.log_gain(self.position))[:, 0]).astype(np.float32)
 
 
+def seed_of(*parts: int) -> int:
+    """One seed from several numbers, so that no two parts of a simulation share their noise."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
 def double_gamma(tr_s: float, *, length_s: float = 30.0) -> Float[np.ndarray, " lags"]:
     """The canonical haemodynamic response at multiples of `tr_s`, summing to 1 (Glover 1999; SPM's parameters:
     peak 6 s, undershoot 16 s, unit dispersion, ratio 1/6)."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from brainreel.align.examples import population_scaling
@@ -52,8 +52,8 @@ class LinearDecoder:
     """A linear map per subject, intercept in the last row; ``newcomers``: one per space, for the unseen."""
 
     scalings: dict[str, Scaling]
-    maps: Mapping[str, Float[np.ndarray, "features_1 dim"]]
-    newcomers: Mapping[str, Float[np.ndarray, "features_1 dim"]] | None
+    maps: Mapping[str, Float[np.ndarray, "_features_1 dim"]]
+    newcomers: Mapping[str, Float[np.ndarray, "_features_1 dim"]] | None
 
     def embed(self, subject: str, responses: Float[np.ndarray, "trials features"]) -> Float[np.ndarray, "trials dim"]:
         """See `Decoder`."""
@@ -68,7 +68,12 @@ class LinearDecoder:
                 "ridge per subject knows nothing about people it was not trained on",
                 do="use pooled-ridge or contrastive",
             )
-        return _apply(_of(space, self.newcomers), (scaling or population_scaling(self.scalings))(responses))
+        weights = _of(space, self.newcomers)
+        return _apply(weights, (scaling or self.population(space))(responses))
+
+    def population(self, space: str) -> Scaling:
+        """Mean statistics of the subjects of a space."""
+        return population_scaling({s: self.scalings[s] for s in self.maps if self._space(s) == space})
 
     def tensors(self) -> dict[str, np.ndarray]:
         """See `Decoder`."""
@@ -155,9 +160,10 @@ class NetworkDecoder:
     def rebuild(cls, scalings: dict[str, Scaling], arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> Any:
         """The decoder that `tensors` and `facts` describe."""
         members = []
+        shape = {**facts["shape"], "spaces": {space: tuple(size) for space, size in facts["shape"]["spaces"].items()}}
         for index in range(facts["members"]):
             prefix = f"member/{index}/"
-            network = AlignNetwork(**facts["shape"], noise=generator("empty"))
+            network = AlignNetwork(**shape, noise=generator("empty"))
             state = {
                 name.removeprefix(prefix): torch.from_numpy(value)
                 for name, value in arrays.items()
@@ -166,9 +172,9 @@ class NetworkDecoder:
             network.load_state_dict(state)
             members.append(network.eval().requires_grad_(False))
         seats = {subject: (space, row) for subject, (space, row) in facts["seats"].items()}
-        weights = {space: arrays[f"weight/{space}"] for space in facts["shape"]["spaces"]}
+        weights = {space: arrays[f"weight/{space}"] for space in shape["spaces"]}
         latents = [torch.from_numpy(arrays[f"clips/{index}"]) for index in range(facts["members"])]
-        return cls(scalings, seats, weights, members, dict(facts["shape"]), latents)
+        return cls(scalings, seats, weights, members, shape, latents)
 
 
 _KINDS: dict[str, Any] = {"linear": LinearDecoder, "network": NetworkDecoder}
@@ -194,16 +200,17 @@ def load_decoder(path: Path) -> tuple[Decoder, dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads(file.metadata()["brainreel"])
         arrays = load_file(path)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        scalings = {
+            name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
+            for name, mean in arrays.items()
+            if name.startswith("mean/")
+        }
+        decoder = _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"])
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ExperimentError(
             f"{path} is not a decoder of brainreel ({error})", do="run `brainreel align` again"
         ) from error
-    scalings = {
-        name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
-        for name, mean in arrays.items()
-        if name.startswith("mean/")
-    }
-    return _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"]), facts
+    return decoder, facts
 
 
 def _apply(weights: np.ndarray, standardised: np.ndarray) -> np.ndarray:

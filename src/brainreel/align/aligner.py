@@ -172,7 +172,8 @@ def build_goals(
         names = np.where(timed, store.clips["stimulus"], store.clips["clip_id"])
         stimulus += [f"{store.name}/{name}" for name in names]
         onset.append(np.where(timed, store.clips["onset_s"], 0.0).astype(float))
-        end.append(onset[-1] + store.clips["duration_s"].to_numpy(float))
+        # Releases may not say how long their clips are; an event clip is alone in its time anyway.
+        end.append(onset[-1] + np.nan_to_num(store.clips["duration_s"].to_numpy(float)))
     _, codes = np.unique(np.array(stimulus), return_inverse=True)
     goals = Goals((values - centre).astype(np.float32), centre, codes, np.concatenate(onset), np.concatenate(end))
     return goals, offsets[:-1], training

@@ -99,7 +99,7 @@ def test_constant_vertices_are_found_and_counted(store):
 def test_values_that_were_not_written_are_found_though_the_files_are_signed(store):
     _rewrite(store, "bold.zarr/s2/b", lambda v: v + 1, hashed=False)
     assert codes(store) == ["unreadable"]
-    with pytest.raises(StoreError, match="bold.zarr/s2/b is not what was written"):
+    with pytest.raises(StoreError, match=r"bold\.zarr/s2/b is not what was written"):
         Store(store).bold("s2", "b")
 
 
@@ -162,6 +162,17 @@ def test_groups_of_other_length_are_found(store):
 BROKEN = [b"", b"[]", b"{", b"\xff\xfe\x00", b'{"name": 3}', b"null", b"\x00" * 64, b'a\tb\n1\t2\t3\n"', b"{}"]
 
 
+def _reading(store: Path) -> BrainreelError | None:
+    """The error that reading everything of a store ends in, if any."""
+    try:
+        opened = Store(store)
+        _ = opened.clips, opened.trials, opened.annotations, opened.roles("by-run", 0)
+        opened.responses("s1", opened.rows("s1"))
+    except BrainreelError as error:
+        return error
+    return None
+
+
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("junk", BROKEN, ids=range(len(BROKEN)))
 def test_junk_in_any_file_is_a_problem_and_never_a_traceback(store, junk, signed):
@@ -177,13 +188,8 @@ def test_junk_in_any_file_is_a_problem_and_never_a_traceback(store, junk, signed
         # A group has no metadata that anything depends on.
         if not (signed and path.parent.name == "bold.zarr"):
             assert codes(store), path
-        try:
-            opened = Store(store)
-            _ = opened.clips, opened.trials, opened.annotations, opened.roles("by-run", 0)
-            opened.responses("s1", opened.rows("s1"))
-        except BrainreelError as error:
-            assert "\n" not in str(error)
-            assert error.do or error.expected
+        error = _reading(store)
+        assert error is None or ("\n" not in str(error) and (error.do or error.expected))
         path.write_bytes(content)
         (store / "checksums.json").write_bytes(sums)
     assert check([store]) == []

@@ -93,13 +93,17 @@ BROKEN = {
 }  # fmt: skip
 
 
+def _write(path: Path, act, kind: str = "continuous") -> None:
+    with StoreWriter(path, small.manifest(kind)) as writer:
+        (small.fill_film if kind == "continuous" else small.fill_events)(writer)
+        act(writer)
+
+
 @pytest.mark.parametrize("wrong", BROKEN)
 def test_what_does_not_fit_is_refused_in_one_sentence_and_leaves_nothing(tmp_path, wrong):
     act, message = BROKEN[wrong]
-    with pytest.raises(BrainreelError, match=message) as caught:  # noqa: PT012
-        with StoreWriter(tmp_path / "deep" / "store", small.manifest()) as writer:
-            small.fill_film(writer)
-            act(writer)
+    with pytest.raises(BrainreelError, match=message) as caught:
+        _write(tmp_path / "deep" / "store", act)
     assert isinstance(caught.value, SourceError | StoreError)
     assert caught.value.expected or caught.value.do
     assert "\n" not in str(caught.value)
@@ -107,12 +111,11 @@ def test_what_does_not_fit_is_refused_in_one_sentence_and_leaves_nothing(tmp_pat
 
 
 def test_events_must_have_a_row_per_trial(tmp_path):
-    with (
-        pytest.raises(SourceError, match="responses/s3 has 6 rows; trials.tsv lists 0"),
-        StoreWriter(tmp_path / "s", small.manifest("event")) as writer,
-    ):
-        small.fill_events(writer)
+    def add(writer):
         writer.add_responses("s3", small.values(1, 6, 3), space="own")
+
+    with pytest.raises(SourceError, match=r"responses/s3 has 6 rows; trials\.tsv lists 0"):
+        _write(tmp_path / "s", add, "event")
 
 
 def test_nothing_added_is_no_store(tmp_path):
@@ -126,9 +129,12 @@ def test_nothing_added_is_no_store(tmp_path):
 
 def test_an_error_inside_leaves_nothing_and_goes_on_as_it_is(tmp_path):
     planted = RuntimeError("from the reader")
-    with pytest.raises(RuntimeError) as caught, StoreWriter(tmp_path / "s", small.manifest()) as writer:
-        small.fill_film(writer)
+
+    def fail(_):
         raise planted
+
+    with pytest.raises(RuntimeError) as caught:
+        _write(tmp_path / "s", fail)
     assert caught.value is planted
     assert list(tmp_path.iterdir()) == []
 
@@ -150,7 +156,7 @@ def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch, where):
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(StoreError, match="cannot be written .*choose another --store"),
+        pytest.raises(StoreError, match=r"cannot be written .*choose another --store"),
         StoreWriter(tmp_path / "file" / "s", small.manifest()),
     ):
         pass

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from brainreel import __version__
 from brainreel.errors import ExperimentError
@@ -28,6 +28,8 @@ from brainreel.progress import say
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "himalaya", "zarr")
 _PARTIAL = ".partial"
+
+State = Literal["up to date", "resume", "run"]
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,16 @@ class Experiment:
         """Whether the stage ``name`` stands finished with exactly this key."""
         return self._finished(self._folder(name)) == key
 
+    def state(self, name: str, key: str) -> State:
+        """What `run` would do about the stage ``name`` with this key; changes nothing."""
+        if self.is_done(name, key):
+            return "up to date"
+        return "resume" if self._key_in(self._partial(name)) == key else "run"
+
     def run(
         self,
         name: str,
-        work: Callable[[Path], None],
+        work: Callable[[Path], object],
         *,
         settings: Mapping[str, Any],
         inputs: Mapping[str, str],
@@ -110,7 +118,7 @@ class Experiment:
         final = self._folder(name)
         if self._finished(final) == key:
             return Stage(final, key, ran=False)
-        partial = final.with_name(f".{final.name}{_PARTIAL}")
+        partial = self._partial(name)
         if self._key_in(partial) != key:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
@@ -148,6 +156,10 @@ class Experiment:
                 f"{self.root} has no finished stage {name!r}", do=f"run `brainreel {name.split('/')[0]}`"
             )
         return path
+
+    def _partial(self, name: str) -> Path:
+        final = self._folder(name)
+        return final.with_name(f".{final.name}{_PARTIAL}")
 
     def _folder(self, name: str) -> Path:
         if not all(map(is_plain, name.split("/"))):

@@ -52,19 +52,22 @@ def write_tsv(path: Path, table: pd.DataFrame) -> None:
     write_text(path, content)
 
 
-def read_tsv(path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> pd.DataFrame:
+def read_tsv(
+    path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """Read what `write_tsv` wrote.
 
     Args:
         path: The table.
         text: Columns that must be there and stay strings («0012», «NA» and empty included).
         numbers: Columns that must be there and hold numbers; empty cells are NaN.
+        optional: Columns that stay strings if they are there.
 
     Raises:
         FileNotFoundError: if there is no such file.
         StoreError: if it cannot be read as a table with these columns.
     """
-    converters: dict[Any, Callable[[str], str]] = dict.fromkeys(text, _text)
+    converters: dict[Any, Callable[[str], str]] = dict.fromkeys((*text, *optional), _text)
     try:
         table = pd.read_csv(
             path,

@@ -104,7 +104,8 @@ def read_targets(store: Store, name: str, folder: Path | None = None) -> Targets
     """
     path = targets_folder(store, name, folder)
     identity = targets_identity(store, name, folder)
-    again = f"run `brainreel encode {store.root} --encoder {name}`"
+    elsewhere = "" if folder is None else f" --targets {folder}"
+    again = f"run `brainreel encode {store.root} --encoder {name}{elsewhere}`"
     if identity is None:
         there = sorted(p.name for p in path.parent.glob("*") if p.is_dir() and is_plain(p.name))
         raise StoreError(

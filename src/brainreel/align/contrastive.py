@@ -84,7 +84,7 @@ def fit_network(
     settings: ContrastiveConfig,
     place: tuple[int | str, ...],
     folder: Path | None,
-) -> list[dict[str, float]]:
+) -> list[dict[str, int | float]]:
     """Train one network in place; returns the learning curve."""
     device = network.log_temperature.device
     batches = ClipBatches(goals, distinct(data), settings.clips_per_batch, place)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from brainreel.align.examples import population_scaling
@@ -68,7 +68,9 @@ class LinearDecoder:
                 "ridge per subject knows nothing about people it was not trained on",
                 do="use pooled-ridge or contrastive",
             )
-        return _apply(_of(space, self.newcomers), (scaling or population_scaling(self.scalings))(responses))
+        own_map = _of(space, self.newcomers)
+        here = {subject: scaling for subject, scaling in self.scalings.items() if self.maps[subject] is own_map}
+        return _apply(own_map, (scaling or population_scaling(here))(responses))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """See `Decoder`."""
@@ -155,6 +157,7 @@ class NetworkDecoder:
     def rebuild(cls, scalings: dict[str, Scaling], arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> Any:
         """The decoder that `tensors` and `facts` describe."""
         members = []
+        _same_shape(facts["shape"], arrays)
         for index in range(facts["members"]):
             prefix = f"member/{index}/"
             network = AlignNetwork(**facts["shape"], noise=generator("empty"))
@@ -169,6 +172,19 @@ class NetworkDecoder:
         weights = {space: arrays[f"weight/{space}"] for space in facts["shape"]["spaces"]}
         latents = [torch.from_numpy(arrays[f"clips/{index}"]) for index in range(facts["members"])]
         return cls(scalings, seats, weights, members, dict(facts["shape"]), latents)
+
+
+def _same_shape(shape: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse a description that its own arrays belie, before memory is taken for what it describes."""
+    blocks = sum(name.startswith("member/0/trunk.blocks.") and name.endswith(".enter") for name in arrays)
+    latent = int(shape["latent"])
+    found = [arrays["member/0/trunk.out"].shape, blocks]
+    told = [(latent, shape["embedding"]), shape["depth"]]
+    for index, (count, features) in enumerate(shape["spaces"].values()):
+        found.append(arrays[f"member/0/adapters.{index}.delta"].shape)
+        told.append((count, features, latent))
+    if found != told:
+        raise ValueError(f"its arrays have the shapes {found}, its description says {told}")
 
 
 _KINDS: dict[str, Any] = {"linear": LinearDecoder, "network": NetworkDecoder}
@@ -194,16 +210,16 @@ def load_decoder(path: Path) -> tuple[Decoder, dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads(file.metadata()["brainreel"])
         arrays = load_file(path)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        scalings = {
+            name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
+            for name, mean in arrays.items()
+            if name.startswith("mean/")
+        }
+        return _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"]), facts
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ExperimentError(
-            f"{path} is not a decoder of brainreel ({error})", do="run `brainreel align` again"
+            f"{path} is not a decoder of brainreel ({str(error).splitlines()[0]})", do="run `brainreel align` again"
         ) from error
-    scalings = {
-        name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
-        for name, mean in arrays.items()
-        if name.startswith("mean/")
-    }
-    return _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"]), facts
 
 
 def _apply(weights: np.ndarray, standardised: np.ndarray) -> np.ndarray:

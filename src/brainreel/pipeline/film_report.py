@@ -289,6 +289,7 @@ def _scaling(means: dict[str, Any]) -> Scaling | None:
     methods = [
         Method(name="as trained", points=trained),
         Method(name="adapters solved again", points=solved),
+        Method(name="fitted to the others' answers", points=points(["consensus-halves", "consensus"])),
         Method(name="ridge on one person", points=points(["ridge"]), role="rival"),
     ]
     methods = [method for method in methods if method.points]

@@ -105,6 +105,16 @@ def _stack(space: str, members: Sequence[Recording], device: torch.device | str)
     )
 
 
+def scalings_of(recordings: Sequence[Recording]) -> dict[str, Scaling]:
+    """subject → scaling."""
+    return {recording.subject: recording.scaling for recording in recordings}
+
+
+def spaces_of(recordings: Sequence[Recording]) -> dict[str, str]:
+    """subject → space."""
+    return {recording.subject: recording.space for recording in recordings}
+
+
 def population_scaling(scalings: Mapping[str, Scaling]) -> Scaling:
     """What is known of a newcomer's scaling before any of their data: the mean over subjects."""
     means = np.stack([scaling.mean for scaling in scalings.values()])

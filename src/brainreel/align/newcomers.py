@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 
@@ -68,11 +69,12 @@ def _closed_form(decoder: NetworkDecoder, own: Recording, scaling: Scaling, pena
 def first_minutes(store: Store, rows: Int[np.ndarray, " trials"], minutes: float) -> Int[np.ndarray, " trials"]:
     """The trials that lie in the first ``minutes`` of a subject's training time (recording time, gaps left out).
 
-    For event releases: the first trials whose durations add up to that time.
+    For event releases: the first trials whose durations (their clips', where unknown) add up to that time.
     """
     trials = store.trials.iloc[rows]
     if store.manifest.kind == "event":
-        elapsed = np.cumsum(trials["duration_s"].to_numpy(float))
+        clip_s = store.clips["duration_s"].to_numpy(float)[store.clip_index(rows)]
+        elapsed = np.cumsum(trials["duration_s"].fillna(pd.Series(clip_s, trials.index)).to_numpy(float))
         return rows[elapsed <= 60 * minutes + 1e-6]
     tr_s = store.manifest.tr_s or 1.0
     run = np.unique(trials["run"].to_numpy(dtype=str), return_inverse=True)[1]

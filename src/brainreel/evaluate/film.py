@@ -47,7 +47,7 @@ def film_readings(
     return {
         "dataset": store.name,
         "typical": typical,
-        "windows": [_window(store, row, blocks) for row in clips],
+        "windows": [_window(store, row, blocks, place) for place, row in enumerate(clips)],
         "readers": [
             {
                 "name": reader["name"],
@@ -92,12 +92,14 @@ def _read(
         allowed = training_captions(store, targets, predictions.facts["folds"], predictions.facts["fold"])
         decoded = nearest_captions(embedding, targets, allowed, predictions.centre)
         for clip, texts, score in zip(store.clip_index(rows), decoded, scores.to_dict("records"), strict=True):
-            by_clip[int(clip)] = {
+            # Of a clip shown several times, the first presentation is read.
+            reading = {
                 "decoded": texts,
                 "score": round(float(score["two_way"]), 6),
                 "rank": round(float(score["rank"])),
                 "gallery": int(score["gallery"]),
             }
+            by_clip.setdefault(int(clip), reading)
     return {"name": name, "role": role, "by_clip": by_clip}
 
 
@@ -106,15 +108,18 @@ def _time(store: Store, row: int) -> tuple[float, int]:
     return (0.0 if np.isnan(onset) else float(onset), row)
 
 
-def _window(store: Store, row: int, blocks: Any) -> dict[str, Any]:
+def _window(store: Store, row: int, blocks: Any, place: int) -> dict[str, Any]:
+    """Where and what a clip is; one outside any film has a name instead of a time, and its place in the list."""
     clip = store.clips.iloc[row]
-    onset = _time(store, row)[0]
+    timed = store.manifest.kind == "continuous"
+    start = float(clip["onset_s"]) if timed else float(place)
     shown = store.trials.loc[store.trials["clip_id"] == clip["clip_id"], "run"]
     return {
         "clip_id": clip["clip_id"],
-        "start_s": onset,
-        "end_s": onset + float(clip["duration_s"]),
+        "name": "" if timed else clip["clip_id"],
+        "start_s": start,
+        "end_s": start + (float(clip["duration_s"]) if timed else 1.0),
         "truths": clip["captions"],
-        "scan": str(shown.iloc[0]),
-        "block": str(blocks.get(clip["clip_id"], "")),
+        "scan": str(shown.iloc[0]) if timed else "",
+        "block": str(blocks.get(clip["clip_id"], "")) if timed else "",
     }

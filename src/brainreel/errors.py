@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class BrainreelError(Exception):
     """Base of the errors that are the input's or the usage's fault: exit status 2, one message, no traceback.
@@ -46,7 +48,6 @@ class ExperimentError(BrainreelError):
     """An experiment's folder lacks a stage, or belongs to something else."""
 
 
-def alternatives(got: str, known: object) -> str:
+def alternatives(got: str, known: Iterable[object]) -> str:
     """«'x' (known: a, b, c)», for messages about a name that does not exist."""
-    names = ", ".join(str(k) for k in known) if known else "none"  # type: ignore[attr-defined]
-    return f"{got!r} (known: {names})"
+    return f"{got!r} (known: {', '.join(map(str, known)) or 'none'})"

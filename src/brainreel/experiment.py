@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 import resource
 import shutil
@@ -17,14 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from brainreel import __version__
 from brainreel.errors import ExperimentError
-from brainreel.files import replace_folder, sha256_json, walk, write_json
+from brainreel.files import is_disk_full, is_plain, replace_folder, sha256_json, walk, write_json
+from brainreel.progress import say
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "himalaya", "zarr")
 _PARTIAL = ".partial"
+
+State = Literal["up to date", "resume", "run"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,26 @@ class Experiment:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep a second process out of this experiment for as long as the context lasts."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as handle:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            handle = (self.root / ".lock").open("w")
+        except OSError as error:
+            raise ExperimentError(
+                f"{self.root} cannot be written ({error.strerror})",
+                expected="a folder for the experiment",
+                do="choose another --out",
+            ) from error
+        with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise ExperimentError(
                     f"another brainreel process is working in {self.root}", do="wait for it, or choose another --out"
                 ) from error
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                    raise
+                say(f"{self.root} is on a file system without locks: run only one brainreel process in it")
             yield
 
     def key(self, settings: Mapping[str, Any], inputs: Mapping[str, str], code: Sequence[str]) -> str:
@@ -63,12 +80,18 @@ class Experiment:
 
     def is_done(self, name: str, key: str) -> bool:
         """Whether the stage ``name`` stands finished with exactly this key."""
-        return self._key_in(self.root / name) == key
+        return self._finished(self._folder(name)) == key
+
+    def state(self, name: str, key: str) -> State:
+        """What `run` would do about the stage ``name`` with this key; changes nothing."""
+        if self.is_done(name, key):
+            return "up to date"
+        return "resume" if self._key_in(self._partial(name)) == key else "run"
 
     def run(
         self,
         name: str,
-        work: Callable[[Path], None],
+        work: Callable[[Path], object],
         *,
         settings: Mapping[str, Any],
         inputs: Mapping[str, str],
@@ -92,30 +115,32 @@ class Experiment:
             device: Written to the provenance.
         """
         key = self.key(settings, inputs, code)
-        final = self.root / name
-        if self.is_done(name, key):
+        final = self._folder(name)
+        if self._finished(final) == key:
             return Stage(final, key, ran=False)
-        partial = final.with_name(f".{final.name}{_PARTIAL}")
+        partial = self._partial(name)
         if self._key_in(partial) != key:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             config = {"key": key, "settings": dict(settings), "inputs": dict(inputs)}
-            write_json(partial / "config.json", config)
-        started = time.monotonic()
-        work(partial)
-        write_json(
-            partial / "provenance.json",
-            {
-                **environment(),
-                "seed": seed,
-                "device": device,
-                "code": list(code),
-                "code_sha256": code_hash(tuple(code)),
-                "wall_s": round(time.monotonic() - started, 2),
-                "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            },
-        )
+            write_json(partial / "config.json", _plain(config))
+        # With its provenance written, nothing but the move was missing when the process was killed.
+        if self._finished(partial) != key:
+            started = time.monotonic()
+            self._work(work, partial, name)
+            write_json(
+                partial / "provenance.json",
+                {
+                    **environment(),
+                    "seed": seed,
+                    "device": device,
+                    "code": list(code),
+                    "code_sha256": code_hash(tuple(code)),
+                    "wall_s": round(time.monotonic() - started, 2),
+                    "peak_memory_mib": _peak_memory_mib(),
+                    "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                },
+            )
         replace_folder(partial, final)
         return Stage(final, key, ran=True)
 
@@ -125,28 +150,84 @@ class Experiment:
         Raises:
             ExperimentError: if it is missing or unfinished.
         """
-        path = self.root / name
-        if self._key_in(path) is None or not (path / "provenance.json").is_file():
+        path = self._folder(name)
+        if self._finished(path) is None:
             raise ExperimentError(
                 f"{self.root} has no finished stage {name!r}", do=f"run `brainreel {name.split('/')[0]}`"
             )
         return path
 
+    def _partial(self, name: str) -> Path:
+        final = self._folder(name)
+        return final.with_name(f".{final.name}{_PARTIAL}")
+
+    def _folder(self, name: str) -> Path:
+        if not all(map(is_plain, name.split("/"))):
+            raise ExperimentError(
+                f"{name!r} cannot be the name of a stage",
+                expected="names without dots in front, separated by slashes",
+                do="rename it",
+            )
+        return self.root / name
+
+    @staticmethod
+    def _work(work: Callable[[Path], None], partial: Path, name: str) -> None:
+        try:
+            work(partial)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise ExperimentError(
+                f"the disk is full in stage {name!r}",
+                expected=f"room in {partial.parent}",
+                do="free space and run the command again: it goes on where it stopped",
+            ) from error
+        # What `write_bytes` was killed over in an earlier try.
+        for path in walk(partial):
+            if path.name.startswith(".") and path.name.endswith(_PARTIAL):
+                path.unlink()
+
+    @classmethod
+    def _finished(cls, folder: Path) -> str | None:
+        """The key of a folder whose work is done."""
+        return cls._key_in(folder) if (folder / "provenance.json").is_file() else None
+
     @staticmethod
     def _key_in(folder: Path) -> str | None:
         try:
             return json.loads((folder / "config.json").read_text())["key"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity and no NaN: they are recorded by name."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _peak_memory_mib() -> int:
+    """The most memory this process has held; Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
 @lru_cache
 def code_hash(parts: tuple[str, ...]) -> str:
-    """SHA-256 over the source files of folders or modules of this package, named relative to it."""
+    """SHA-256 over the source files of folders or modules of this package, named relative to it.
+
+    Raises:
+        ValueError: if a part has no source, since its changes would go unnoticed.
+    """
     package = Path(__file__).parent
     digest = hashlib.sha256()
     for part in sorted(parts):
         files = [package / part] if part.endswith(".py") else [p for p in walk(package / part) if p.suffix == ".py"]
+        if not files or not all(path.is_file() for path in files):
+            raise ValueError(f"the package has no source {part!r}")
         for path in files:
             digest.update(path.relative_to(package).as_posix().encode())
             digest.update(path.read_bytes())

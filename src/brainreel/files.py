@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from brainreel.errors import StoreError
+
+_AGAIN = "run the command that made it again"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -42,10 +47,43 @@ def write_tsv(path: Path, table: pd.DataFrame) -> None:
     write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n"))
 
 
-def read_tsv(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read what `write_tsv` wrote; columns named in ``text`` stay strings («0012», «NA» and empty included)."""
-    converters: dict[Any, Callable[[str], str]] = dict.fromkeys(text, _text)
-    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, converters=converters)
+def read_tsv(
+    path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Read what `write_tsv` wrote.
+
+    Args:
+        path: The table.
+        text: Columns that must be there and stay strings («0012», «NA» and empty included).
+        numbers: Columns that must be there and hold numbers; empty cells are NaN.
+        optional: Columns that stay strings if they are there.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        StoreError: if it cannot be read as a table with these columns.
+    """
+    converters: dict[Any, Callable[[str], str]] = dict.fromkeys((*text, *optional), _text)
+    try:
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            na_values=["n/a"],
+            keep_default_na=False,
+            converters=converters,
+            low_memory=False,
+        )
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        first = " ".join(str(error).split())
+        raise StoreError(f"{path} cannot be read ({first})", expected="a tab-separated table", do=_AGAIN) from error
+    missing = [name for name in (*text, *numbers) if name not in table.columns]
+    if missing:
+        raise StoreError(f"{path} has no column {missing[0]!r}", expected=", ".join((*text, *numbers)), do=_AGAIN)
+    for name in numbers:
+        if not (pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().to_numpy().all()):
+            raise StoreError(f"the column {name!r} of {path} holds text", expected="numbers or n/a", do=_AGAIN)
+    return table
 
 
 def _text(cell: str) -> str:
@@ -58,15 +96,20 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     beside = path.with_name(f".{path.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
-    fill(beside)
+    try:
+        fill(beside)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     replace_folder(beside, path)
 
 
 def replace_folder(new: Path, path: Path) -> None:
     """Move the folder ``new`` to ``path``; an older folder there goes only after the new one is in place."""
     old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    # Without a folder at ``path``, ``old`` is what an earlier call was killed over: the only copy there is.
     if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
     new.rename(path)
     shutil.rmtree(old, ignore_errors=True)
@@ -86,3 +129,13 @@ def sha256_json(content: Any) -> str:
 def walk(folder: Path) -> Iterator[Path]:
     """Every file below ``folder``, in an order that does not depend on the file system."""
     yield from sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error says that there is no space left on the device, or in the user's quota."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can be a file's or folder's name that stays where it is put: no separators, not hidden."""
+    return bool(name) and not name.startswith(".") and not any(c in "/\\" or ord(c) < 32 for c in name)

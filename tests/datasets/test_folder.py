@@ -31,7 +31,7 @@ def own(twin, tmp_path) -> Path:
 
 
 def _change(path: Path, change) -> None:
-    write_tsv(path, change(read_tsv(path, text=("clip_id", "subject", "captions", "parcel"))))
+    write_tsv(path, change(read_tsv(path, optional=("clip_id", "subject", "captions", "parcel"))))
 
 
 def test_the_page_runs(ingest, tmp_path, monkeypatch):
@@ -74,7 +74,7 @@ def test_simulated_responses_repeat_and_differ_between_clips(twin):
 
 
 def test_trials_may_come_in_any_order_and_some_subjects_only(ingest, own, tmp_path):
-    trials = read_tsv(own / "trials.tsv", text=("subject", "clip_id"))
+    trials = read_tsv(own / "trials.tsv", optional=("subject", "clip_id"))
     order = np.random.default_rng(0).permutation(len(trials))
     parts = {s: np.load(own / "responses" / f"{s}.npy") for s in trials["subject"].unique()}
     together = np.concatenate(list(parts.values()))[order]
@@ -148,7 +148,7 @@ def test_without_folds_no_clip_is_in_training_and_test(ingest, own, tmp_path):
 
 
 def test_videos_with_captions_beside_them(ingest, own, tmp_path):
-    names = read_tsv(own / "clips.tsv", text=("clip_id",))["clip_id"]
+    names = read_tsv(own / "clips.tsv", optional=("clip_id",))["clip_id"]
     (own / "clips").mkdir()
     for name in names:
         (own / "clips" / f"{name}.mp4").write_bytes(name.encode())

@@ -18,6 +18,7 @@ from brainreel.cortex.standardise import fit_scaling
 from brainreel.cortex.windows import Context
 from brainreel.errors import FoldError, UsageError, alternatives
 from brainreel.store.reader import Store
+from brainreel.store.several import Folds, roles_in
 from brainreel.store.targets import Targets, read_targets
 from brainreel.training.devices import pick_device
 
@@ -48,7 +49,7 @@ class Aligner:
         self,
         stores: Sequence[Store | Path | str],
         *,
-        folds: str | None = None,
+        folds: Folds = None,
         fold: int = 0,
         subjects: Sequence[str] | None = None,
         targets: Sequence[Targets] | Path | None = None,
@@ -58,7 +59,8 @@ class Aligner:
 
         Args:
             stores: Stores or their folders.
-            folds: Name of the folds; default: the first that the store has; stores without folds train on all.
+            folds: Name of the folds, or store → name; default: the first that each store has; stores without folds
+                train on all.
             fold: Which of them, from 0.
             subjects: Only these (``s1``, or ``dataset/s1`` where datasets share names); default: everyone.
             targets: Targets of each store, or the folder they lie in; default: those in the stores.
@@ -105,7 +107,7 @@ class Aligner:
         subject: str,
         *,
         role: str | None = None,
-        folds: str | None = None,
+        folds: Folds = None,
         fold: int = 0,
         rows: Int[np.ndarray, " trials"] | None = None,
         decoder: Decoder | None = None,
@@ -123,7 +125,7 @@ class Aligner:
         """
         store = store if isinstance(store, Store) else Store(store)
         if rows is None:
-            keep = None if role is None else store.roles(folds or first_folds(store), fold) == role
+            keep = None if role is None else roles_in(store, folds, fold) == role
             rows = store.rows(subject, keep)
         responses = store.responses(subject, rows, contexts_for(store, self.config.contexts))
         return (decoder or self.decoder_).embed(f"{store.name}/{subject}", responses)
@@ -149,16 +151,13 @@ class Aligner:
 
 
 def build_goals(
-    stores: Sequence[Store], targets: Sequence[Targets], folds: str | None, fold: int
+    stores: Sequence[Store], targets: Sequence[Targets], folds: Folds, fold: int
 ) -> tuple[Goals, list[int], list[np.ndarray]]:
     """The centred targets of all stores, where each store's clips begin, and which trials train.
 
     The centre is the mean target of the clips that train, each counted once.
     """
-    training = []
-    for store in stores:
-        name = folds or first_folds(store)
-        training.append(store.roles(name, fold) == "train" if name else np.ones(len(store.trials), bool))
+    training = [roles_in(store, folds, fold) == "train" for store in stores]
     offsets = np.concatenate([[0], np.cumsum([len(store.clips) for store in stores])]).astype(int).tolist()
     values = np.concatenate([found.values for found in targets])
     trained = np.concatenate(
@@ -187,11 +186,6 @@ def contexts_for(store: Store, contexts: tuple[Context, ...]) -> tuple[Context, 
 def space_name(store: Store, subject: str, contexts: Sequence[Context]) -> str:
     """Subjects with the same name here have the same features."""
     return "+".join(f"{store.manifest.spaces[c.group][subject]}x{c.bins}" for c in contexts)
-
-
-def first_folds(store: Store) -> str | None:
-    """The store's own first folds, if it has any."""
-    return store.manifest.folds[0] if store.manifest.folds else None
 
 
 def wanted(store: Store, subject: str, subjects: Sequence[str] | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ class ContrastiveConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     latent: int = Field(default=512, ge=1, description="width of the latent that all adapters share")
     depth: int = Field(default=0, ge=0, description="residual blocks of the trunk")
-    steps: int = Field(default=45, ge=1, description="optimiser steps")
+    steps: int = Field(default=40, ge=1, description="optimiser steps")
     lr: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.3, ge=0)
     dropout_in: float = Field(default=0.3, ge=0, lt=1, description="dropout on responses")
@@ -51,3 +51,8 @@ class AlignConfig(BaseModel):
     contrastive: ContrastiveConfig = ContrastiveConfig()
     ridge: RidgeConfig = RidgeConfig()
     seed: int = 0
+
+    def affecting(self) -> dict[str, Any]:
+        """The settings that the result of this strategy depends on, as JSON: another one's may change freely."""
+        unused = {"ridge", "gap_s"} if self.strategy == "contrastive" else {"contrastive"}
+        return self.model_dump(mode="json", exclude=unused)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from brainreel.files import write_bytes
 from brainreel.training.randomness import generator
 
 
+@runtime_checkable
 class Decoder(Protocol):
     """Responses → embeddings (centred: zero is the mean target of the training clips)."""
 

@@ -18,6 +18,7 @@ from brainreel.align.predictions import Predictions
 from brainreel.errors import UsageError
 from brainreel.progress import track
 from brainreel.store.reader import Store
+from brainreel.store.several import roles_in
 from brainreel.store.targets import Targets, shifted
 
 
@@ -35,12 +36,15 @@ class Group(BaseModel):
 
 
 class AlignJob(BaseModel):
-    """Everything that one fold's predictions depend on, beside the stores and targets."""
+    """Everything that one fold's predictions depend on, beside the stores and targets.
+
+    ``folds`` is one name for all stores, or store → name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     config: AlignConfig
-    folds: str
+    folds: str | dict[str, str]
     fold: int
     groups: tuple[Group, ...]
     minutes: tuple[float, ...] = ()
@@ -139,7 +143,7 @@ def _newcomer(
 
 def in_role(store: Store, job: AlignJob, role: str) -> Bool[np.ndarray, " trials"]:
     """Which trials have a role in the job's fold."""
-    return store.roles(job.folds, job.fold) == role
+    return roles_in(store, job.folds, job.fold) == role
 
 
 def whose(subject: str, stores: Sequence[Store]) -> tuple[Store, str]:

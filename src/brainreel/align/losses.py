@@ -27,7 +27,7 @@ def contrastive_loss(
         target: One row per distinct clip of the batch.
         clip: Row of ``target`` of each trial; -1 marks padding.
         scale: Inverse temperature.
-        weight: How much each trial counts; default: equally.
+        weight: How much each trial's own loss counts, in proportion; default: equally.
         related: Pairs of clips that must not be negatives of each other (overlapping in time, say).
 
     Returns:
@@ -41,7 +41,7 @@ def contrastive_loss(
     hidden = torch.zeros_like(own) if related is None else related[clip.clamp(min=0)] & ~own
     to_clip = logits.masked_fill(hidden, -torch.inf).logsumexp(1) - positive
     negatives = logits.masked_fill(own | hidden | ~there[:, None], -torch.inf).logsumexp(0)
-    trials_per_clip = weight.sum() / len(target)
+    trials_per_clip = there.sum().to(logits.dtype) / len(target)
     to_brain = softplus(negatives[clip.clamp(min=0)] - trials_per_clip.log() - positive)
     return ((to_clip + to_brain) * weight).sum() / (2 * weight.sum())
 

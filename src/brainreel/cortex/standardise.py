@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from brainreel.errors import UsageError
+
 
 class Scaling(NamedTuple):
     """Mean and standard deviation of each feature, fitted on training trials."""
@@ -22,9 +24,15 @@ class Scaling(NamedTuple):
 def fit_scaling(responses: Float[np.ndarray, "trials features"]) -> Scaling:
     """The features' means and standard deviations; a feature that is constant in training keeps the scale 1.
 
-    With a single trial there is no spread to measure: every scale is 1.
+    Constant is what varies 1e8 times less than its own level or than the liveliest feature, in any unit. With a
+    single trial there is no spread to measure: every scale is 1.
+
+    Raises:
+        UsageError: if there is no trial.
     """
+    if not len(responses):
+        raise UsageError("no trial to standardise with", expected="at least one training trial")
     mean = responses.mean(axis=0, dtype=np.float64)
     std = responses.std(axis=0, dtype=np.float64)
-    std = np.where(std > 1e-8 * np.maximum(1.0, np.abs(mean)), std, 1.0)
+    std = np.where(std > 1e-8 * np.maximum(std.max(initial=0.0), np.abs(mean)), std, 1.0)
     return Scaling(mean.astype(np.float32), std.astype(np.float32))

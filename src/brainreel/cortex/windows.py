@@ -6,17 +6,20 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 
+from brainreel.errors import UsageError
+
 
 class Context(BaseModel):
     """Which stretch of which feature group answers for a trial.
 
     The stretch runs from ``onset + start_s`` to ``onset + stop_s`` and is cut into ``bins`` equal parts, each
     averaged over time. ``stop_s=None`` ends it with the trial. ``weight`` multiplies the standardised features, so
-    that a small group (six regions) is not drowned by a large one (481 voxels) under one penalty. Volumes outside the run are replaced by the run's
-    first or last volume. CC2017's «volume at onset + 4 s», for instance, is ``start_s=4, stop_s=6``.
+    that a small group (six regions) is not drowned by a large one (481 voxels) under one penalty. Volumes outside
+    the run are replaced by the run's first or last volume. CC2017's «volume at onset + 4 s», for instance, is
+    ``start_s=4, stop_s=6``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     group: str = "bold"
     start_s: float = 0.0
     stop_s: float | None = None
@@ -38,21 +41,40 @@ def windowed_means(
 ) -> Float[np.ndarray, "trials features"]:
     """Mean response of each trial in each bin of its context; features are bin-major (bin 0's vertices first).
 
-    Trials must share one duration in volumes, and the context must hold a whole number of volumes per bin.
+    A context begins with the volume nearest to its onset (the later one of two as near) and lasts
+    ``(stop_s - start_s) / tr_s`` volumes, rounded.
+
+    Raises:
+        UsageError: if trials differ in their number of volumes, or it cannot be cut into ``context.bins``.
     """
-    first = np.rint((onset_s + context.start_s) / tr_s).astype(int)
+    if not len(onset_s):
+        return np.empty((0, context.bins * bold.shape[1]), np.float32)
     stop_s = duration_s if context.stop_s is None else np.full_like(duration_s, context.stop_s)
-    last = np.rint((onset_s + stop_s) / tr_s).astype(int)
-    lengths = np.unique(last - first)
+    lengths = np.unique(_nearest((stop_s - context.start_s) / tr_s))
     if len(lengths) != 1 or lengths[0] < context.bins or lengths[0] % context.bins:
-        raise ValueError(
-            f"contexts of {lengths.tolist()} volumes cannot be cut into {context.bins} equal bins; "
-            "choose start_s and stop_s a whole number of TRs apart"
+        raise UsageError(
+            f"the context of {context.group!r} spans {_numbers(lengths)} volumes in {context.bins} bins",
+            expected="the same number of volumes for every trial, in equal bins",
+            do="choose start_s, stop_s and bins so that every bin is a whole number of TRs",
         )
+    first = _nearest((onset_s + context.start_s) / tr_s)
     offsets = np.arange(lengths[0]).reshape(context.bins, -1)
     volumes = np.clip(first[:, None, None] + offsets, 0, len(bold) - 1)
-    means = bold[volumes].mean(axis=2, dtype=np.float64)
-    return means.reshape(len(first), -1).astype(np.float32)
+    total = np.zeros((len(first), context.bins, bold.shape[1]))
+    # Volume by volume: gathering all windows at once would cost a copy of the run for every volume of a bin.
+    for volume in np.moveaxis(volumes, 2, 0):
+        total += bold[volume]
+    return (total / offsets.shape[1]).reshape(len(first), -1).astype(np.float32)
+
+
+def _nearest(volumes: np.ndarray) -> np.ndarray:
+    """The nearest whole number, halves up: `numpy.rint` would round 0.5 and 1.5 apart by two."""
+    return np.floor(volumes + (0.5 + 1e-9)).astype(int)
+
+
+def _numbers(values: Int[np.ndarray, " values"]) -> str:
+    """«10» or «9, 10, …»."""
+    return ", ".join(map(str, values[:3].tolist())) + (", …" if len(values) > 3 else "")
 
 
 def timeline_weights(
@@ -69,10 +91,10 @@ def timeline_weights(
     through the ``n_volumes`` of the stimulus: the null that keeps the text's own autocorrelation.
     """
     volume = np.arange(n_volumes)[:, None]
-    first, last = np.rint(annotations_s / tr_s).astype(int).T
+    first, last = _nearest(annotations_s / tr_s).T
     covers = ((volume >= first) & (volume < last)).astype(np.float64)
     per_volume = np.roll(_normalised(covers), shift, axis=0)
-    first, last = np.rint(windows_s / tr_s).astype(int).T
+    first, last = _nearest(windows_s / tr_s).T
     inside = (np.arange(n_volumes) >= first[:, None]) & (np.arange(n_volumes) < last[:, None])
     return _normalised(inside @ per_volume)
 

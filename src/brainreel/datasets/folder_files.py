@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from brainreel.datasets.reading import need_folder, need_numbers, read_nifti, read_npy
-from brainreel.errors import SourceError, alternatives
+from brainreel.errors import SourceError, StoreError, alternatives
 from brainreel.files import read_tsv, sha256
 from brainreel.store.folds import ROLES
 
@@ -35,13 +35,11 @@ class Cortices:
 def read_table(path: Path, needed: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
     """A tab-separated table; raises unless it has rows and the columns ``needed``, none of their cells empty."""
     try:
-        table = read_tsv(path, text=text)
+        table = read_tsv(path, optional=text)
     except FileNotFoundError as error:
         raise SourceError(f"{path} is missing", expected=f"a table with {', '.join(needed)}") from error
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{path} cannot be read ({str(error).splitlines()[0]})", expected="a tab-separated table in UTF-8"
-        ) from error
+    except StoreError as error:
+        raise SourceError(error.got, expected="a tab-separated table in UTF-8") from error
     for name in needed:
         if name not in table:
             raise SourceError(

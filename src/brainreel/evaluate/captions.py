@@ -7,12 +7,13 @@ from jaxtyping import Float, Int
 
 from brainreel.metrics.identification import similarity
 from brainreel.store.reader import Store
+from brainreel.store.several import Folds, roles_in
 from brainreel.store.targets import Targets
 
 
-def training_captions(store: Store, targets: Targets, folds: str, fold: int) -> Int[np.ndarray, " captions"]:
+def training_captions(store: Store, targets: Targets, folds: Folds, fold: int) -> Int[np.ndarray, " captions"]:
     """Rows of the caption vectors that occur in training clips and in no test clip of a fold."""
-    roles = store.roles(folds, fold)
+    roles = roles_in(store, folds, fold)
 
     def of(role: str) -> set[str]:
         clips = np.unique(store.clip_index(np.flatnonzero(roles == role)))

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from brainreel.evaluate.film import film_readings
-from brainreel.evaluate.identification import score_trials
+from brainreel.evaluate.identification import by_dataset, score_trials
 from brainreel.evaluate.methods import Method, find
 from brainreel.evaluate.scores import difference_row, document, score_rows
 from brainreel.files import write_json, write_tsv
@@ -47,18 +47,20 @@ def evaluate_methods(
     """
     by_name = {store.name: store for store in stores}
     found_targets = {store.name: found for store, found in zip(stores, targets, strict=True)}
-    continuous = all(store.manifest.kind == "continuous" for store in stores)
+    continuous = {store.name: store.manifest.kind == "continuous" for store in stores}
     scored: dict[str, pd.DataFrame] = {}
     rows: list[dict[str, Any]] = []
     for method in track(methods, "evaluate", len(methods)):
         viewers = bool(method.facts.get("viewers"))
         trials = score_trials(by_name, found_targets, find(root, method), viewers=viewers)
         scored[method.name] = trials.assign(strategy=method.name)
-        rows += score_rows(trials, method, target=target, continuous=continuous, seed=seed)
+        for dataset, part in by_dataset(trials):
+            rows += score_rows(part, method, target=target, continuous=continuous[dataset], seed=seed)
     compared = [
         row
         for first, second in differences
-        for row in difference_row(scored[first], scored[second], (first, second), continuous=continuous, seed=seed)
+        for dataset, part in by_dataset(scored[first])
+        for row in difference_row(part, scored[second], (first, second), continuous=continuous[dataset], seed=seed)
     ]
     write_json(folder / "metrics.json", document(rows, compared, seed))
     everything = pd.concat(scored.values(), ignore_index=True)

@@ -16,6 +16,7 @@ from brainreel.evaluate.methods import Found
 from brainreel.metrics.controls import derangements
 from brainreel.metrics.identification import rank_own, similarity
 from brainreel.store.reader import Store
+from brainreel.store.several import roles_in
 from brainreel.store.targets import Targets, shifted
 
 SHUFFLES = 100
@@ -113,7 +114,7 @@ def score_embedding(
 
 def test_clips(store: Store, predictions: Predictions) -> Int[np.ndarray, " gallery"]:
     """The clips that are tested in the predictions' fold, ascending rows of the clips table."""
-    roles = store.roles(predictions.facts["folds"], predictions.facts["fold"])
+    roles = roles_in(store, predictions.facts["folds"], predictions.facts["fold"])
     return np.unique(store.clip_index(np.flatnonzero(roles == "test")))
 
 

@@ -16,6 +16,7 @@ class Method(BaseModel):
         name: How tables call it.
         job: Folder below ``align``.
         label: File below each fold's ``predictions``.
+        seeds: Trainings that count; others of earlier settings may lie beside them. Empty: all that are there.
         facts: Keys that its rows of metrics.json carry beside the common ones.
     """
 
@@ -23,6 +24,7 @@ class Method(BaseModel):
     name: str
     job: str
     label: str = "decoder"
+    seeds: tuple[int, ...] = ()
     facts: dict[str, Any] = {}
 
 
@@ -33,11 +35,17 @@ class Found:
     method: Method
     files: dict[int, dict[int, Path]] = field(default_factory=dict)
 
+    @property
+    def folders(self) -> list[Path]:
+        """The finished trainings that the files are from."""
+        return [path.parents[1] for folds in self.files.values() for path in folds.values()]
+
 
 def find(root: Path, method: Method) -> Found:
     """All predictions of a method in an experiment, by seed and fold."""
     files: dict[int, dict[int, Path]] = {}
     for path in sorted(root.glob(f"align/{method.job}/seed-*/fold-*/predictions/{method.label}.safetensors")):
         seed, fold = (int(part.split("-")[1]) for part in path.parts[-4:-2])
-        files.setdefault(seed, {})[fold] = path
+        if not method.seeds or seed in method.seeds:
+            files.setdefault(seed, {})[fold] = path
     return Found(method, files)

@@ -9,62 +9,45 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from brainreel.align.config import AlignConfig
 from brainreel.align.jobs import AlignJob, Group
-from brainreel.cortex.windows import Context
 from brainreel.evaluate.methods import Method
 from brainreel.metrics.controls import circular_shifts
+from brainreel.pipeline.film_config import FOLDS, FilmConfig
 from brainreel.pipeline.plan import Plan
 from brainreel.store import Store
 
-FOLDS = "blocks-of-8"
-# The voxels' own window, and the six regions' courses from 5 TRs before it to 5 after, in four parts. The regions
-# count more than their number (24 of 505 features): chosen on blocks 1-3 and 5-7.
-CONTEXTS = (Context(group="bold"), Context(group="regions", start_s=-7.5, stop_s=22.5, bins=4, weight=2.0))
 MINUTES = (0.0, 1.0, 2.0, 5.0, 10.0, float("inf"))
 SIZES = (2, 4, 8)
 
 
-class FilmConfig(BaseModel):
-    """Settings of the film benchmark.
+class Film(NamedTuple):
+    """What the number and kind of trainings depend on; known before anything is ingested."""
 
-    Attributes:
-        align: Stage 1; its seed is the first of ``seeds``.
-        full: Also scaling over subjects, newcomers, split groups, and the full number of seeds and nulls.
-        seeds: Independent trainings; scores are means over them.
-        null_ridge: Refits of ridge on shifted text.
-        null_contrastive: Refits of the network on shifted text.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    align: AlignConfig = AlignConfig(contexts=CONTEXTS)
-    full: bool = False
-    seeds: int | None = Field(default=None, ge=1, description="default: 1, with --full 3")
-    null_ridge: int | None = Field(default=None, ge=0, description="default: 1, with --full 20")
-    null_contrastive: int | None = Field(default=None, ge=0, description="default: 1, with --full 5")
-
-    def count(self, what: Literal["seeds", "null_ridge", "null_contrastive"]) -> int:
-        """A number of repetitions, or its default."""
-        given = getattr(self, what)
-        quick, full = {"seeds": (1, 3), "null_ridge": (1, 20), "null_contrastive": (1, 5)}[what]
-        return given if given is not None else (full if self.full else quick)
+    dataset: str
+    subjects: tuple[str, ...]
+    folds: int
+    volumes: int
 
 
-def film_jobs(config: FilmConfig, store: Store) -> list[AlignJob]:
+def film_of(store: Store) -> Film:
+    """The film of an ingested store."""
+    volumes = store.manifest.stimulus_volumes or 0
+    return Film(store.name, tuple(store.subjects), store.folds(FOLDS).shape[1], volumes)
+
+
+def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
     """Every training of the benchmark, cheap and important ones first."""
-    everyone = tuple(f"{store.name}/{subject}" for subject in store.subjects)
-    folds = range(store.folds(FOLDS).shape[1])
+    everyone = tuple(f"{film.dataset}/{subject}" for subject in film.subjects)
+    folds = range(film.folds)
     seeds = [config.align.seed + offset for offset in range(config.count("seeds"))]
     # A null needs shifts that leave the film's autocorrelation behind; short films of twins have less room.
-    volumes = store.manifest.stimulus_volumes or 0
-    least = min(60, max(1, volumes // 4))
+    least = min(60, max(1, film.volumes // 4))
     shifts = circular_shifts(
-        volumes, max(config.count("null_ridge"), config.count("null_contrastive"), 1), seed=0, least=least
+        film.volumes, max(config.count("null_ridge"), config.count("null_contrastive"), 1), seed=0, least=least
     )
 
     def jobs(

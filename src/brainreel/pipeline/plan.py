@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from brainreel.align.jobs import AlignJob
 from brainreel.errors import ExperimentError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
@@ -23,7 +25,7 @@ class Plan(BaseModel):
         stores: Folders of the stores, relative to the experiment where they lie inside it.
         targets: Folder of the targets; None: in the stores.
         target: The encoder.
-        folds: Name of the folds.
+        folds: Name of the folds, or store → name.
         methods: What is compared, in the order of tables.
         differences: Pairs of method names whose paired difference is reported.
         seed: Seed of the bootstrap.
@@ -34,10 +36,18 @@ class Plan(BaseModel):
     stores: tuple[str, ...]
     targets: str | None
     target: str
-    folds: str
+    folds: str | dict[str, str]
     methods: tuple[Method, ...]
     differences: tuple[tuple[str, str], ...] = ()
     seed: int = 0
+
+    def counting(self, jobs: Sequence[AlignJob]) -> Plan:
+        """The same plan, in which only the seeds of ``jobs`` count: an earlier run may have left others."""
+        seeds: dict[str, set[int]] = {}
+        for job in jobs:
+            seeds.setdefault(job.name, set()).add(job.config.seed)
+        methods = [method.model_copy(update={"seeds": tuple(sorted(seeds[method.job]))}) for method in self.methods]
+        return self.model_copy(update={"methods": tuple(methods)})
 
     def write(self, experiment: Experiment) -> None:
         """Put the plan into an experiment's folder."""

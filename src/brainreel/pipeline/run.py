@@ -9,7 +9,8 @@ from pathlib import Path
 
 from brainreel.errors import UsageError
 from brainreel.experiment import Experiment
-from brainreel.pipeline.film_recipe import FOLDS, FilmConfig, film_jobs, film_plan
+from brainreel.pipeline.film_config import FOLDS, FilmConfig
+from brainreel.pipeline.film_recipe import film_jobs, film_of, film_plan
 from brainreel.pipeline.film_report import write_film_report
 from brainreel.pipeline.plan import portable
 from brainreel.pipeline.stages import align_stage, encode_stage, evaluate_stage, ingest_stage
@@ -50,12 +51,7 @@ def run_film(
         dataset: Reader of ``source``.
         device: Where to compute.
     """
-    if (source is None) == (store is None):
-        raise UsageError(
-            "both --source and --store" if source else "neither --source nor --store",
-            expected="one of them",
-            do="give the folder of the release with --source, or an ingested one with --store",
-        )
+    need_one(source, store)
     started = time.monotonic()
     experiment = Experiment(out)
     with experiment.lock():
@@ -67,9 +63,11 @@ def run_film(
         check_film(opened)
         folder = encode_stage(experiment, [opened], config.align.target, text_weights, device)
         targets = [read_targets(opened, config.align.target, folder)]
-        for job in film_jobs(config, opened):
+        jobs = film_jobs(config, film_of(opened))
+        for job in jobs:
             ran += align_stage(experiment, job, [opened], targets, device).ran
         plan = film_plan(config, opened, (portable(opened.root, experiment),), portable(folder, experiment))
+        plan = plan.counting(jobs)
         plan.write(experiment)
         ran += evaluate_stage(experiment, plan).ran
         report = write_film_report(experiment, plan)
@@ -79,6 +77,16 @@ def run_film(
     else:
         say("everything is up to date: nothing to do")
     return Ran(report, ran, seconds)
+
+
+def need_one(source: Path | None, store: Path | None) -> None:
+    """Refuse both or neither."""
+    if (source is None) == (store is None):
+        raise UsageError(
+            "both --source and --store" if source else "neither --source nor --store",
+            expected="one of them",
+            do="give the folder of the release with --source, or an ingested one with --store",
+        )
 
 
 def check_film(store: Store) -> None:

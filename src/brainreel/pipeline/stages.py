@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from brainreel.align.jobs import AlignJob, run_job
-from brainreel.datasets import DATASETS
+from brainreel.datasets import DATASETS, Dataset
 from brainreel.encoders import encode
 from brainreel.encoders.encode import identity_of
 from brainreel.errors import SourceError, UsageError, alternatives
 from brainreel.evaluate.experiment import evaluate_methods
-from brainreel.experiment import Experiment, Stage
+from brainreel.evaluate.methods import find
+from brainreel.experiment import Experiment, Stage, State
 from brainreel.files import sha256, walk, write_bytes
 from brainreel.pipeline.plan import Plan
 from brainreel.progress import duration, say
@@ -26,72 +29,126 @@ TRAINING = ("cortex", "training", "align")
 SCORING = ("metrics", "evaluate")
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a stage's result depends on: enough to run it, and enough to tell whether it would run."""
+
+    name: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    code: Sequence[str]
+
+    def state(self, experiment: Experiment) -> State:
+        """What `run` would do; changes nothing."""
+        return experiment.state(self.name, experiment.key(self.settings, self.inputs, self.code))
+
+    def run(
+        self, experiment: Experiment, work: Callable[[Path], object], *, seed: int | None = None, device: str = "cpu"
+    ) -> Stage:
+        """Run the stage unless it is up to date."""
+        stage = experiment.run(
+            self.name,
+            work,
+            settings=self.settings,
+            inputs=self.inputs,
+            code=self.code,
+            seed=seed,
+            device=device,
+        )
+        if stage.ran:
+            wall_s = json.loads((stage.path / "provenance.json").read_text())["wall_s"]
+            say(f"{self.name}: done in {duration(wall_s)}")
+        return stage
+
+
 def ingest(
     dataset: str,
-    source: Path,
-    destination: Path,
+    source: Path | str,
     *,
+    store: Path | str,
     subjects: Sequence[str] | None = None,
     space: str | None = None,
-    stimuli: Path | None = None,
+    stimuli: Path | str | None = None,
     replace: bool = False,
 ) -> Store:
     """Read a release into a new store.
 
+    Args:
+        dataset: One of `DATASETS`.
+        source: The release's folder.
+        store: The store's folder. It must not exist yet, unless ``replace``.
+        subjects: Only these people.
+        space: Name of a space, for datasets that offer several.
+        stimuli: Where the clips are, if not in the release.
+        replace: Put the new store in the place of an existing one.
+
     Raises:
         BrainreelError: one sentence about the first thing that is wrong with the release.
     """
+    source, stimuli = Path(source), None if stimuli is None else Path(stimuli)
+    reader = check_ingest(dataset, source, Path(store), replace=replace)
+    with StoreWriter(Path(store), reader.manifest(source), replace=replace) as writer:
+        reader.ingest(source, writer, subjects=subjects, space=space, stimuli=stimuli, progress=say)
+    return Store(store)
+
+
+def check_ingest(dataset: str, source: Path, store: Path, *, replace: bool = False) -> Dataset:
+    """The dataset's reader, if there is such a dataset, its release lies at ``source``, and a store may be made."""
     if dataset not in DATASETS:
         raise UsageError(f"there is no dataset {alternatives(dataset, DATASETS)}")
     if not source.is_dir():
         raise SourceError(f"{source} is not a folder", expected=f"the files of {dataset!r}", do="check the path")
-    reader = DATASETS[dataset]
-    with StoreWriter(destination, reader.manifest(source), replace=replace) as writer:
-        reader.ingest(source, writer, subjects=subjects, space=space, stimuli=stimuli, progress=say)
-    return Store(destination)
+    StoreWriter(store, DATASETS[dataset].manifest(source), replace=replace)
+    return DATASETS[dataset]
+
+
+def ingest_step(dataset: str, source: Path, subjects: Sequence[str] | None) -> Step:
+    """`ingest` inside an experiment."""
+    if not source.is_dir():
+        raise SourceError(f"{source} is not a folder", expected=f"the files of {dataset!r}", do="check --source")
+    settings = {"dataset": dataset, "subjects": list(subjects) if subjects else None}
+    return Step("ingest", settings, {"source": folder_hash(source)}, READING)
 
 
 def ingest_stage(experiment: Experiment, dataset: str, source: Path, subjects: Sequence[str] | None) -> Store:
     """`ingest` inside an experiment: the store lies at ``ingest/<dataset>``."""
-    if not source.is_dir():
-        raise SourceError(f"{source} is not a folder", expected=f"the files of {dataset!r}", do="check --source")
-    stage = _run(
-        experiment,
-        "ingest",
-        lambda folder: ingest(dataset, source, folder / dataset, subjects=subjects, replace=True),
-        settings={"dataset": dataset, "subjects": list(subjects) if subjects else None},
-        inputs={"source": folder_hash(source)},
-        code=READING,
+    stage = ingest_step(dataset, source, subjects).run(
+        experiment, lambda folder: ingest(dataset, source, store=folder / dataset, subjects=subjects, replace=True)
     )
     return Store(stage.path / dataset)
+
+
+def encode_step(stores: Sequence[Store], encoder: str, weights: str | None) -> Step:
+    """`encode` inside an experiment."""
+    settings = {"encoder": encoder, "identity": identity_of(encoder, weights)}
+    return Step("encode", settings, {store.name: store.fingerprint for store in stores}, ENCODING)
 
 
 def encode_stage(
     experiment: Experiment, stores: Sequence[Store], encoder: str, weights: str | None, device: str
 ) -> Path:
     """`encode` inside an experiment; returns the folder of the targets."""
-    return _run(
+    stage = encode_step(stores, encoder, weights).run(
         experiment,
-        "encode",
         lambda folder: encode(stores, encoder=encoder, weights=weights, targets=folder, device=device),
-        settings={"encoder": encoder, "identity": identity_of(encoder, weights)},
-        inputs={store.name: store.fingerprint for store in stores},
-        code=ENCODING,
         device=device,
-    ).path
+    )
+    return stage.path
+
+
+def align_step(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets]) -> Step:
+    """One fold's training."""
+    settings = {**json.loads(job.model_dump_json()), "config": job.config.affecting()}
+    return Step(job.stage, settings, job_inputs(stores, targets), TRAINING)
 
 
 def align_stage(
     experiment: Experiment, job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], device: str
 ) -> Stage:
-    """One fold's training."""
-    return _run(
+    """Run one fold's training unless it is up to date."""
+    return align_step(job, stores, targets).run(
         experiment,
-        job.stage,
         lambda folder: run_job(job, stores, targets, device, folder),
-        settings=json.loads(job.model_dump_json()),
-        inputs=job_inputs(stores, targets),
-        code=TRAINING,
         seed=job.config.seed,
         device=device,
     )
@@ -105,31 +162,33 @@ def job_inputs(stores: Sequence[Store], targets: Sequence[Targets]) -> dict[str,
     }
 
 
+def evaluate_step(experiment: Experiment, plan: Plan, stores: Sequence[Store], targets: Sequence[Targets]) -> Step:
+    """Scoring what is there now."""
+    keys = {
+        path.relative_to(experiment.root).as_posix(): json.loads((path / "config.json").read_text())["key"]
+        for method in plan.methods
+        for path in find(experiment.root, method).folders
+    }
+    settings = json.loads(plan.model_dump_json(include={"methods", "differences", "target", "folds", "seed"}))
+    return Step("evaluate", settings, {**job_inputs(stores, targets), **keys}, SCORING)
+
+
 def evaluate_stage(experiment: Experiment, plan: Plan) -> Stage:
     """Score every method; ``metrics.json``, ``per_clip.tsv`` and ``captions.tsv`` go to the experiment's top."""
     stores = plan.open_stores(experiment)
     targets = plan.read_targets(experiment, stores)
-    jobs = dict.fromkeys(method.job for method in plan.methods)
-    keys = {
-        path.parent.relative_to(experiment.root).as_posix(): json.loads(path.read_text())["key"]
-        for job in jobs
-        for path in sorted(experiment.root.glob(f"align/{job}/seed-*/fold-*/config.json"))
-    }
-    stage = _run(
+    stage = evaluate_step(experiment, plan, stores, targets).run(
         experiment,
-        "evaluate",
         lambda folder: evaluate_methods(
             experiment.root, stores, targets, plan.methods, plan.differences, plan.target, plan.seed, folder
         ),
-        settings=json.loads(plan.model_dump_json(include={"methods", "differences", "target", "folds", "seed"})),
-        inputs={**job_inputs(stores, targets), **keys},
-        code=SCORING,
         seed=plan.seed,
     )
     for name in ("metrics.json", "per_clip.tsv", "captions.tsv"):
         content = (stage.path / name).read_bytes()
-        if stage.ran or not (experiment.root / name).is_file():
-            write_bytes(experiment.root / name, content)
+        top = experiment.root / name
+        if not top.is_file() or top.read_bytes() != content:
+            write_bytes(top, content)
     return stage
 
 
@@ -142,11 +201,3 @@ def folder_hash(folder: Path) -> str:
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read ({error.strerror})", do="make it readable") from error
     return digest.hexdigest()
-
-
-def _run(experiment: Experiment, name: str, work, **facts) -> Stage:
-    stage = experiment.run(name, work, **facts)
-    if stage.ran:
-        wall_s = json.loads((stage.path / "provenance.json").read_text())["wall_s"]
-        say(f"{name}: done in {duration(wall_s)}")
-    return stage

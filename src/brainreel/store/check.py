@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import zarr
+from jaxtyping import Bool, Float, Int
 
-from brainreel.errors import StoreError
-from brainreel.files import sha256
-from brainreel.store.reader import CHECKSUMS, Store
+from brainreel.errors import BrainreelError
+from brainreel.files import sha256, walk
+from brainreel.store.reader import CHECKSUMS, Store, read_array
+from brainreel.store.structure import arrays, misfits
+
+_TRAINS, _TESTS = ("train", "validation"), ("test",)
 
 
 @dataclass(frozen=True)
@@ -38,153 +40,199 @@ def check(roots: Sequence[Path | str]) -> list[Problem]:
     for root in roots:
         try:
             store = Store(root)
-            damage = list(_damaged(store))
-            problems += damage
-            # Arrays and tables of a damaged store cannot be trusted to be readable.
-            if not damage:
-                problems += [*_responses(store), *_tables(store), *_leaks(store)]
-                stores.append(store)
-        except StoreError as error:
+        except (BrainreelError, OSError) as error:
             problems.append(Problem(str(root), "unfinished", str(error)))
-    return problems + list(_copies(stores)) + list(_leaks_across(stores))
+            continue
+        found = _found(store, _damaged)
+        # Arrays and tables of a damaged store cannot be trusted to be readable.
+        if not found:
+            found = _found(store, _misfits, _responses)
+        if not found:
+            found = _found(store, _repetitions, _leaks)
+            stores.append(store)
+        problems += found
+    for index, store in enumerate(stores):
+        problems += _found(store, lambda here, before=stores[:index]: _copies(here, before))
+        problems += _found(store, lambda here: _leaks_across(here, stores))
+    return problems
+
+
+def _found(store: Store, *searches: Callable[[Store], Iterator[Problem]]) -> list[Problem]:
+    """What the searches find; what makes one of them fail is a problem too."""
+    problems: list[Problem] = []
+    for search in searches:
+        try:
+            problems.extend(search(store))
+        # A store can be broken in ways that no one thought of, and this is where people come to learn about them.
+        except Exception as error:
+            why = str(error) if isinstance(error, BrainreelError) else f"{store.root} cannot be read: {error!r}."
+            problems.append(Problem(store.name, "unreadable", " ".join(why.split())))
+    return problems
 
 
 def _damaged(store: Store) -> Iterator[Problem]:
-    sums: dict[str, str] = json.loads((store.root / CHECKSUMS).read_text())
+    sums = json.loads((store.root / CHECKSUMS).read_text())
+    if not isinstance(sums, dict) or "dataset.json" not in sums:
+        yield Problem(store.name, "altered-file", f"{store.root / CHECKSUMS} is not a list of files' checksums.")
+        return
     for name, expected in sums.items():
         path = store.root / name
         if not path.is_file():
             yield Problem(store.name, "missing-file", f"{path} is missing; ingest the dataset again.")
         elif sha256(path) != expected:
             yield Problem(store.name, "altered-file", f"{path} is not what was written; ingest the dataset again.")
+    for path in walk(store.root):
+        name = path.relative_to(store.root)
+        # Targets come and go; hidden files are the operating system's.
+        free = name.parts[0] == "targets.zarr" or any(part.startswith(".") for part in name.parts)
+        if not free and name.as_posix() not in sums and name.as_posix() != CHECKSUMS:
+            yield Problem(store.name, "foreign-file", f"{path} was not written by ingest; remove it.")
 
 
-def _arrays(store: Store) -> Iterator[tuple[str, str, zarr.Array]]:
-    for group in store.manifest.groups:
-        for name, member in zarr.open_group(store.root / f"{group}.zarr", mode="r").members(max_depth=None):
-            if isinstance(member, zarr.Array):
-                yield group, name, member
+def _misfits(store: Store) -> Iterator[Problem]:
+    for code, message in misfits(store):
+        yield Problem(store.name, code, message)
 
 
 def _responses(store: Store) -> Iterator[Problem]:
-    for group, name, array in _arrays(store):
-        values = np.asarray(array[:])
+    for group, name, _ in arrays(store):
+        values = read_array(store.root / f"{group}.zarr" / name)
         if not np.isfinite(values).all():
             yield Problem(
                 store.name, "non-finite", f"{group}/{name} holds NaN or infinite values; mask them at ingest."
             )
-        elif len(values) > 1 and (constant := int((np.ptp(values, axis=0) == 0).sum())):
+        elif len(values) > 1 and (constant := int((values == values[0]).all(axis=0).sum())):
             yield Problem(
                 store.name, "constant-vertices", f"{group}/{name} has {constant} vertices that never change; drop them."
             )
 
 
-def _tables(store: Store) -> Iterator[Problem]:
-    unknown = int((store.clip_index(np.arange(len(store.trials))) < 0).sum())
-    if unknown:
-        yield Problem(store.name, "unknown-clips", f"{unknown} trials show clips that clips.tsv does not list.")
-    if store.manifest.kind == "event":
-        for group, name, array in _arrays(store):
-            expected = len(store.rows(name))
-            if array.shape[0] != expected:
-                yield Problem(
-                    store.name, "trial-count", f"{group}/{name} has {array.shape[0]} rows; trials.tsv lists {expected}."
-                )
-    for role, expected in store.manifest.repetitions.items():
-        for name in store.manifest.folds:
-            roles = store.roles(name, 0)
-            shown = store.trials[roles == role].groupby(["subject", "clip_id"]).size()
+def _repetitions(store: Store) -> Iterator[Problem]:
+    for name in store.manifest.folds:
+        for role, expected in store.manifest.repetitions.items():
+            # A clip is presented as often in any fold: the first where it plays this role tells.
+            cells = (store.folds(name) == role).to_numpy()
+            fold = int(cells.any(axis=0).argmax()) if cells.size else 0
+            rows = np.flatnonzero(cells[:, fold]) if cells.size else np.zeros(0, int)
+            shown = store.trials.iloc[rows].groupby(["subject", "clip_id"]).size().to_numpy()
             if len(shown) and (shown != expected).any():
-                found = sorted(set(shown.tolist()))
+                found = ", ".join(map(str, np.unique(shown).tolist()))
                 yield Problem(
                     store.name,
                     "repetitions",
-                    f"{role} clips have {found} repetitions; the release declares {expected}.",
+                    f"{role} clips of {name!r} are shown {found} times to a subject; the release declares {expected}.",
                 )
-    for name in store.manifest.folds:
-        if len(store.folds(name)) != len(store.trials):
-            yield Problem(store.name, "fold-rows", f"folds/{name}.tsv does not have one row per trial.")
 
 
 def _leaks(store: Store) -> Iterator[Problem]:
-    clips = store.clips.iloc[store.clip_index(np.arange(len(store.trials)))].reset_index(drop=True)
     for name in store.manifest.folds:
         for fold in range(store.folds(name).shape[1]):
-            roles = store.roles(name, fold)
-            train, test = clips[roles == "train"].drop_duplicates("clip_id"), clips[roles == "test"]
-            test = test.drop_duplicates("clip_id")
-            shared = set(train["clip_id"]) & set(test["clip_id"])
-            if shared:
-                yield Problem(
-                    store.name,
-                    "leak-clip",
-                    f"fold {fold} of {name!r}: clip {min(shared)!r} and {len(shared) - 1} more train and test.",
-                )
-            elif overlap := _overlapping(train, test):
+            train, test = _clips(store, name, fold, _TRAINS), _clips(store, name, fold, _TESTS)
+            where = f"fold {fold} of {name!r}"
+            shared = np.intersect1d(train, test)
+            if len(shared):
+                clip = store.clips["clip_id"].iloc[shared[0]]
+                more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+                yield Problem(store.name, "leak-clip", f"{where}: clip {clip!r}{more} both train and test.")
+            if count := int(_overlapping(store, train, store, np.setdiff1d(test, shared)).sum()):
                 yield Problem(
                     store.name,
                     "leak-overlap",
-                    f"fold {fold} of {name!r}: {overlap} test clips overlap training clips of the same stimulus.",
+                    f"{where}: {count} test clips overlap training clips of the same stimulus.",
                 )
-            elif same := _same_content(train, test):
+            same = _same_content(store, train, store, np.setdiff1d(test, shared))
+            if same.any():
+                clip = store.clips["clip_id"].iloc[np.setdiff1d(test, shared)[same][0]]
                 yield Problem(
-                    store.name, "leak-content", f"fold {fold} of {name!r}: test clip {same!r} is also a training clip."
+                    store.name,
+                    "leak-content",
+                    f"{where}: {same.sum()} test clips look like training clips of another name, {clip!r} first.",
                 )
 
 
-def _overlapping(train: pd.DataFrame, test: pd.DataFrame) -> int:
-    """Number of test clips that share stimulus time with a training clip."""
-    count = 0
-    timed = test["onset_s"].notna()
-    for stimulus, rows in test[timed].groupby("stimulus"):
-        other = train[(train["stimulus"] == stimulus) & train["onset_s"].notna()]
-        start, stop = rows["onset_s"].to_numpy(float), (rows["onset_s"] + rows["duration_s"]).to_numpy(float)
-        other_start = other["onset_s"].to_numpy(float)
-        other_stop = other_start + other["duration_s"].to_numpy(float)
-        shared = np.minimum(stop[:, None], other_stop) - np.maximum(start[:, None], other_start)
-        count += int((shared > 1e-6).any(axis=1).sum())
-    return count
-
-
-def _same_content(train: pd.DataFrame, test: pd.DataFrame) -> str | None:
-    """A test clip whose bytes or perceptual hash are those of a training clip."""
-    for column in ("sha256", "phash"):
-        known = set(train[column]) - {""}
-        hit = test[test[column].isin(known)]
-        if len(hit):
-            return str(hit["clip_id"].iloc[0])
-    return None
-
-
-def _copies(stores: Sequence[Store]) -> Iterator[Problem]:
-    """Two recordings with identical bytes, in one store or in two."""
+def _copies(store: Store, before: Sequence[Store]) -> Iterator[Problem]:
+    """Recordings with identical bytes, in this store or in those before it."""
     seen: dict[str, str] = {}
-    for store in stores:
-        for group, name, array in _arrays(store):
-            here = f"{store.name}: {group}/{name}"
-            digest = str(array.attrs.get("sha256", ""))
-            if digest and digest in seen:
+    for other in [*before, store]:
+        for group, name, array in arrays(other):
+            here = f"{other.name}: {group}/{name}"
+            digest = str(array.attrs.asdict().get("sha256", here))
+            if digest in seen and other is store:
                 yield Problem(store.name, "identical-recordings", f"{here} is identical to {seen[digest]}.")
             seen.setdefault(digest, here)
 
 
-def _leaks_across(stores: Sequence[Store]) -> Iterator[Problem]:
-    """A clip that trains in one store's folds and tests in another's."""
-    for one in stores:
-        for other in stores:
-            if one is other:
+def _leaks_across(store: Store, stores: Sequence[Store]) -> Iterator[Problem]:
+    """Test clips of this store that train in another, when both are used with the same fold, or with any."""
+    for other in stores:
+        if other is store:
+            continue
+        leaking: set[int] = set()
+        for name, fold, other_name, other_fold in _used_together(store, other):
+            test = _clips(store, name, fold, _TESTS)
+            train = _clips(other, other_name, other_fold, _TRAINS)
+            hit = _same_content(other, train, store, test)
+            # Names of clips and films mean the same thing only inside one dataset.
+            if other.name == store.name:
+                ids = set(other.clips["clip_id"].iloc[train])
+                hit |= np.array([clip in ids for clip in store.clips["clip_id"].iloc[test]], dtype=bool)
+                hit |= _overlapping(other, train, store, test)
+            leaking |= set(test[hit].tolist())
+        if leaking:
+            clip = store.clips["clip_id"].iloc[min(leaking)]
+            yield Problem(
+                store.name,
+                "leak-across",
+                f"{len(leaking)} test clips of {store.root} train in {other.root}, {clip!r} first.",
+            )
+
+
+def _used_together(one: Store, other: Store) -> Iterator[tuple[str, int, str, int]]:
+    """The folds of two stores that a training takes at once: the same of the same list, else any with any."""
+    for name in one.manifest.folds:
+        for fold in range(one.folds(name).shape[1]):
+            if name in other.manifest.folds:
+                if fold < other.folds(name).shape[1]:
+                    yield name, fold, name, fold
                 continue
-            for column in ("sha256", "phash"):
-                train, test = _with_role(one, "train", column), _with_role(other, "test", column)
-                if shared := (train & test):
-                    message = f"{len(shared)} test clips of {other.name} are training clips of {one.name} ({column})."
-                    yield Problem(other.name, "leak-across", message)
+            for other_name in other.manifest.folds:
+                for other_fold in range(other.folds(other_name).shape[1]):
+                    yield name, fold, other_name, other_fold
 
 
-def _with_role(store: Store, role: str, column: str) -> set[str]:
-    found: set[str] = set()
-    for name in store.manifest.folds:
-        anywhere = (store.folds(name) == role).any(axis=1).to_numpy()
-        rows = store.clip_index(np.flatnonzero(anywhere))
-        found |= set(store.clips[column].iloc[rows]) - {""}
-    return found
+def _clips(store: Store, name: str, fold: int, roles: tuple[str, ...]) -> Int[np.ndarray, " clips"]:
+    """The clips (rows of the clips table) that have one of the roles in a fold."""
+    return np.unique(store.clip_index(np.flatnonzero(np.isin(store.roles(name, fold), roles))))
+
+
+def _spans(store: Store, clips: Int[np.ndarray, " clips"]) -> tuple[np.ndarray, Float[np.ndarray, "clips 2"]]:
+    """Stimulus («» where the clip is no part of one), onset and end."""
+    table = store.clips.iloc[clips]
+    onset_s = table["onset_s"].to_numpy(dtype=float)
+    span = np.stack([onset_s, onset_s + table["duration_s"].to_numpy(dtype=float)], axis=1)
+    stimulus = np.where(np.isfinite(span).all(axis=1), table["stimulus"].to_numpy(dtype=str), "")
+    return stimulus, span
+
+
+def _overlapping(
+    training: Store, train: Int[np.ndarray, " train"], testing: Store, test: Int[np.ndarray, " test"]
+) -> Bool[np.ndarray, " test"]:
+    """Which test clips share stimulus time with a training clip."""
+    (film, span), (other_film, other) = _spans(testing, test), _spans(training, train)
+    hit = np.zeros(len(test), dtype=bool)
+    for name in np.unique(film[film != ""]):
+        mine, theirs = film == name, other[other_film == name]
+        shared = np.minimum(span[mine, 1:], theirs[:, 1]) - np.maximum(span[mine, :1], theirs[:, 0])
+        hit[mine] = (shared > 1e-6).any(axis=1)
+    return hit
+
+
+def _same_content(
+    training: Store, train: Int[np.ndarray, " train"], testing: Store, test: Int[np.ndarray, " test"]
+) -> Bool[np.ndarray, " test"]:
+    """Which test clips have the bytes or the perceptual hash of a training clip."""
+    hit = np.zeros(len(test), dtype=bool)
+    for column in ("sha256", "phash"):
+        known = set(training.clips[column].iloc[train]) - {""}
+        hit |= np.array([value in known for value in testing.clips[column].iloc[test]], dtype=bool)
+    return hit

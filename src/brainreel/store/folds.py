@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 ROLES = ("train", "validation", "test", "gap")
+# Times are multiples of the TR in floating point.
+_SLACK_S = 1e-6
 
 
 def contiguous_blocks(n: int, count: int) -> list[tuple[int, int]]:
@@ -29,10 +31,9 @@ def block_roles(
     the block trains, and everything else is gap, so that neither overlap nor autocorrelation leaks.
     """
     roles = np.full((len(onset_s), len(blocks_s)), "gap", dtype="<U10")
-    slack = 1e-6
     for fold, (start, stop) in enumerate(blocks_s):
-        inside = (onset_s >= start - slack) & (end_s <= stop + slack)
-        away = (end_s <= start - gap_s + slack) | (onset_s >= stop + gap_s - slack)
+        inside = (onset_s >= start - _SLACK_S) & (end_s <= stop + _SLACK_S)
+        away = (end_s <= start - gap_s + _SLACK_S) | (onset_s >= stop + gap_s - _SLACK_S)
         roles[away, fold] = "train"
         roles[inside & testable, fold] = "test"
     return roles
@@ -49,11 +50,13 @@ def inner_folds(
     Returns indices of training and validation trials; the same ``gap_s`` stays free between them.
     """
     times = np.unique(onset_s)
+    if not len(times):
+        return []
     folds = []
     for first, last in contiguous_blocks(len(times), min(count, len(times))):
         start, stop = times[first], times[last - 1]
         validation = (onset_s >= start) & (onset_s <= stop)
         block_end = end_s[validation].max()
-        train = (end_s <= start - gap_s) | (onset_s >= block_end + gap_s)
+        train = (end_s <= start - gap_s + _SLACK_S) | (onset_s >= block_end + gap_s - _SLACK_S)
         folds.append((np.flatnonzero(train), np.flatnonzero(validation)))
     return folds

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from brainreel import __version__
+from brainreel.files import is_plain
+
+SCHEMA = 1
 
 
 class Manifest(BaseModel):
@@ -33,4 +36,12 @@ class Manifest(BaseModel):
     folds: list[str] = Field(default_factory=list)
     sources: dict[str, str] = Field(default_factory=dict, description="source file → sha256")
     brainreel: str = __version__
-    schema_version: int = 1
+    schema_version: int = SCHEMA
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        # Targets outside the store lie in a folder of this name.
+        if not is_plain(name):
+            raise ValueError(f"{name!r} is no name: expected one without separators that begins with no dot")
+        return name

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import zarr
 from jaxtyping import Float, Int
+from pydantic import ValidationError
 
 from brainreel.cortex.windows import Context, windowed_means
 from brainreel.errors import FoldError, StoreError, UsageError, alternatives
 from brainreel.files import read_tsv
-from brainreel.store.manifest import Manifest
+from brainreel.store.folds import ROLES
+from brainreel.store.manifest import SCHEMA, Manifest
 
 CHECKSUMS = "checksums.json"
 CLIP_TEXT = ("clip_id", "path", "stimulus", "captions", "caption_weights", "sha256", "phash")
 TRIAL_TEXT = ("subject", "session", "run", "clip_id")
+# What a store keeps of the arrays it has read: all of Sherlock (50 MB), a few subjects of a whole-cortex release.
+_KEEP_BYTES = 512 << 20
+_AGAIN = "run `brainreel check`, then ingest the dataset again"
 
 
 class Store:
@@ -41,13 +48,10 @@ class Store:
                 expected=f"dataset.json and {CHECKSUMS} in it",
                 do="run `brainreel ingest` again",
             )
-        try:
-            self.manifest = Manifest.model_validate_json((self.root / "dataset.json").read_text())
-        except ValueError as error:
-            raise StoreError(
-                f"{self.root}/dataset.json cannot be read ({str(error).splitlines()[0]})",
-                do="ingest the dataset again",
-            ) from error
+        self.manifest = _read_manifest(self.root / "dataset.json")
+        self._tables: dict[str, pd.DataFrame] = {}
+        self._folds: dict[str, pd.DataFrame] = {}
+        self._arrays: OrderedDict[str, np.ndarray] = OrderedDict()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -67,22 +71,22 @@ class Store:
     @cached_property
     def clips(self) -> pd.DataFrame:
         """clips.tsv, with captions and caption_weights parsed to lists."""
-        table = self._table("clips.tsv", CLIP_TEXT)
-        for column in ("captions", "caption_weights"):
-            table[column] = [json.loads(cell) if cell else [] for cell in table[column]]
+        table = self._table("clips.tsv", CLIP_TEXT, ("onset_s", "duration_s")).copy()
+        for column, kind in (("captions", str), ("caption_weights", (int, float))):
+            table[column] = [self._list(cell, column, kind) for cell in table[column]]
         return table
 
     @cached_property
     def trials(self) -> pd.DataFrame:
         """trials.tsv."""
-        return self._table("trials.tsv", TRIAL_TEXT)
+        return self._table("trials.tsv", TRIAL_TEXT, ("row", "repetition", "onset_s", "duration_s"))
 
     @cached_property
     def annotations(self) -> pd.DataFrame | None:
         """The timed descriptions of a continuous stimulus, or None."""
         if not (self.root / "annotations.tsv").exists():
             return None
-        return self._table("annotations.tsv", ("stimulus", "caption"))
+        return self._table("annotations.tsv", ("stimulus", "caption"), ("onset_s", "duration_s"))
 
     def folds(self, name: str) -> pd.DataFrame:
         """folds/<name>.tsv without its row column: (trials, folds) of roles."""
@@ -91,7 +95,17 @@ class Store:
                 f"store {self.name!r} has no folds {alternatives(name, self.manifest.folds)}",
                 do="choose one of these",
             )
-        return self._table(f"folds/{name}.tsv", ()).drop(columns="row")
+        if name in self._folds:
+            return self._folds[name]
+        table = self._table(f"folds/{name}.tsv", (), ("row",)).drop(columns="row")
+        if len(table) != len(self.trials) or not table.isin(ROLES).to_numpy().all():
+            raise StoreError(
+                f"{self.root}/folds/{name}.tsv does not give every trial a role",
+                expected=f"{len(self.trials)} rows of {', '.join(ROLES)}",
+                do=_AGAIN,
+            )
+        self._folds[name] = table
+        return table
 
     def roles(self, name: str, fold: int) -> np.ndarray:
         """Each trial's role in fold number ``fold`` (from 0) of the folds ``name``."""
@@ -109,11 +123,19 @@ class Store:
 
     def clip_index(self, rows: Int[np.ndarray, " trials"]) -> Int[np.ndarray, " trials"]:
         """For each trial, the row of its clip in the clips table."""
-        return self._clip_of_trial[rows]
+        found = self.clip_of_trial[rows]
+        if (found < 0).any():
+            unknown = self.trials["clip_id"].to_numpy()[rows][found < 0][0]
+            raise StoreError(f"store {self.name!r} has no clip {unknown!r}, but trials of it", do=_AGAIN)
+        return found
 
     @cached_property
-    def _clip_of_trial(self) -> np.ndarray:
-        return pd.Index(self.clips["clip_id"]).get_indexer(pd.Index(self.trials["clip_id"]))
+    def clip_of_trial(self) -> Int[np.ndarray, " trials"]:
+        """For every trial, the row of its clip in the clips table; -1 if there is no such clip."""
+        clips = pd.Index(self.clips["clip_id"])
+        if not clips.is_unique:
+            raise StoreError(f"{self.root}/clips.tsv lists a clip twice", expected="each clip once", do=_AGAIN)
+        return np.asarray(clips.get_indexer(pd.Index(self.trials["clip_id"])))
 
     def responses(
         self,
@@ -128,36 +150,25 @@ class Store:
             rows: Rows of the trials table.
             contexts: What answers for a trial; default: the trial's own window of the first feature group
                 (continuous releases), or the stored responses (event releases).
+
+        Raises:
+            UsageError: if a row is another subject's, or a context asks for what the store does not have.
         """
         contexts = contexts or (Context(group=self.manifest.groups[0]),)
-        for context in contexts:
-            if context.group not in self.manifest.groups:
-                raise UsageError(
-                    f"store {self.name!r} has no feature group {alternatives(context.group, self.manifest.groups)}"
-                )
+        own = self.rows(subject)
+        if not np.isin(rows, own).all():
+            raise UsageError(f"some of the rows are not trials of {subject!r}", expected="rows of `Store.rows`")
         if self.manifest.kind == "event":
-            own_row = rows - 0
-            order = np.searchsorted(self.rows(subject), own_row)
-            return np.concatenate(
-                [self._array(f"{c.group}.zarr/{subject}")[:][order].astype(np.float32) for c in contexts],
-                axis=1,
-            )
+            return self._events(subject, np.searchsorted(own, rows), contexts)
         trials = self.trials.iloc[rows]
-        if not len(trials):
-            width = sum(self.width(subject, context) for context in contexts)
-            return np.empty((0, width), np.float32)
+        run = trials["run"].to_numpy(dtype=str)
+        onset_s, duration_s = trials["onset_s"].to_numpy(dtype=float), trials["duration_s"].to_numpy(dtype=float)
         parts = []
         for context in contexts:
             out = np.empty((len(rows), self.width(subject, context)), np.float32)
-            for run in trials["run"].unique():
-                here = (trials["run"] == run).to_numpy()
-                out[here] = windowed_means(
-                    self.bold(subject, run, context.group),
-                    trials["onset_s"].to_numpy(dtype=float)[here],
-                    trials["duration_s"].to_numpy(dtype=float)[here],
-                    self.manifest.tr_s or 1.0,
-                    context,
-                )
+            for name in dict.fromkeys(run.tolist()):
+                here, bold = run == name, self.bold(subject, name, context.group)
+                out[here] = windowed_means(bold, onset_s[here], duration_s[here], self.manifest.tr_s or 1.0, context)
             parts.append(out)
         return np.concatenate(parts, axis=1)
 
@@ -167,21 +178,107 @@ class Store:
 
     def space(self, group: str, subject: str) -> pd.DataFrame:
         """Vertex index and parcel of every column of a group's arrays."""
-        name = self.manifest.spaces[group][subject]
-        return self._table(f"spaces/{name}.tsv", ("parcel",))
+        spaces = self.manifest.spaces
+        if group not in spaces:
+            raise UsageError(f"store {self.name!r} has no feature group {alternatives(group, spaces)}")
+        if subject not in spaces[group]:
+            raise UsageError(f"feature group {group!r} has no subject {alternatives(subject, spaces[group])}")
+        return self._table(f"spaces/{spaces[group][subject]}.tsv", ("parcel",), ("vertex",))
 
     def bold(self, subject: str, run: str, group: str = "bold") -> Float[np.ndarray, "volumes vertices"]:
-        """One whole run of a continuous release."""
+        """One whole run of a continuous release; shared by all who read it, so not to be written to."""
+        self.space(group, subject)
         return self._array(f"{group}.zarr/{subject}/{run}")
 
-    def _array(self, path: str) -> np.ndarray:
-        try:
-            return np.asarray(zarr.open_array(self.root / path, mode="r")[:])
-        except (FileNotFoundError, KeyError) as error:
-            raise StoreError(f"{self.root / path} is missing", do="run `brainreel check`, then ingest again") from error
+    def _events(
+        self, subject: str, order: Int[np.ndarray, " trials"], contexts: Sequence[Context]
+    ) -> Float[np.ndarray, "trials features"]:
+        parts = []
+        for context in contexts:
+            if context.model_copy(update={"group": "bold", "weight": 1.0}) != Context():
+                raise UsageError(
+                    f"a context with start_s, stop_s or bins was asked of {self.name!r}",
+                    expected="only group and weight, since this release has one response per trial",
+                    do="leave them out",
+                )
+            self.space(context.group, subject)
+            values = self._array(f"{context.group}.zarr/{subject}")
+            if len(order) and order.max() >= len(values):
+                raise StoreError(
+                    f"{self.root}/{context.group}.zarr/{subject} has {len(values)} rows",
+                    expected=f"{len(self.rows(subject))}, as trials.tsv has",
+                    do=_AGAIN,
+                )
+            parts.append(values[order].astype(np.float32))
+        return np.concatenate(parts, axis=1)
 
-    def _table(self, name: str, text: tuple[str, ...]) -> pd.DataFrame:
+    def _array(self, path: str) -> np.ndarray:
+        """One array, from memory if it was read lately."""
+        if path in self._arrays:
+            self._arrays.move_to_end(path)
+            return self._arrays[path]
+        values = read_array(self.root / path)
+        values.flags.writeable = False
+        self._arrays[path] = values
+        while len(self._arrays) > 1 and sum(kept.nbytes for kept in self._arrays.values()) > _KEEP_BYTES:
+            self._arrays.popitem(last=False)
+        return values
+
+    def _table(self, name: str, text: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:
+        if name not in self._tables:
+            try:
+                self._tables[name] = read_tsv(self.root / name, text=text, numbers=numbers)
+            except FileNotFoundError as error:
+                raise StoreError(f"{self.root / name} is missing", do=_AGAIN) from error
+        return self._tables[name]
+
+    def _list(self, cell: str, column: str, kind: type | tuple[type, ...]) -> list[Any]:
         try:
-            return read_tsv(self.root / name, text=text)
-        except FileNotFoundError as error:
-            raise StoreError(f"{self.root / name} is missing", do="ingest the dataset again") from error
+            values = json.loads(cell or "[]")
+        except ValueError:
+            values = None
+        if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+            got = f"{cell[:40]}…" if len(cell) > 40 else cell
+            raise StoreError(f"{column} of {self.root}/clips.tsv holds {got!r}", expected="a JSON list", do=_AGAIN)
+        return values
+
+
+def read_array(path: Path) -> np.ndarray:
+    """One array of a store, compared with the SHA-256 that was noted when it was written.
+
+    zarr reads a chunk whose file is gone as zeros: only the hash tells.
+
+    Raises:
+        StoreError: if it is missing, cannot be read, or is not what was written.
+    """
+    try:
+        array = zarr.open_array(path, mode="r")
+        values, written = np.ascontiguousarray(array[:]), array.attrs.asdict().get("sha256")
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is missing", do=_AGAIN) from error
+    except MemoryError:
+        raise
+    # Broken metadata and chunks surface as whatever the codec in question throws.
+    except Exception as error:
+        raise StoreError(f"{path} cannot be read ({' '.join(str(error).split())})", do=_AGAIN) from error
+    if written != hashlib.sha256(values.data).hexdigest():
+        raise StoreError(f"{path} is not what was written", do=_AGAIN)
+    return values
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        why = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            why = ": ".join([*map(str, first["loc"]), first["msg"]])
+        raise StoreError(f"{path} cannot be read ({' '.join(why.split())})", do="ingest the dataset again") from error
+    if manifest.schema_version != SCHEMA:
+        raise StoreError(
+            f"{path} is of schema {manifest.schema_version}, made by brainreel {manifest.brainreel}",
+            expected=f"schema {SCHEMA}",
+            do="ingest the dataset again with this version",
+        )
+    return manifest

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import zarr
 from jaxtyping import Float
 
 from brainreel.cortex.windows import timeline_weights
-from brainreel.errors import StoreError, alternatives
-from brainreel.files import sha256_json, write_folder
+from brainreel.errors import StoreError, UsageError, alternatives
+from brainreel.files import is_disk_full, is_plain, sha256_json, write_folder
 from brainreel.store.reader import Store
 
 
@@ -44,6 +45,8 @@ class Targets:
 
 def targets_folder(store: Store, name: str, folder: Path | None = None) -> Path:
     """Where an encoder's targets of a store lie: in the store, or below ``folder`` if that is given."""
+    if not is_plain(name):
+        raise UsageError(f"{name!r} cannot be the name of targets", expected="an encoder's name")
     root = store.root if folder is None else folder / store.name
     return root / "targets.zarr" / name
 
@@ -56,8 +59,18 @@ def write_targets(
     captions: list[str],
     folder: Path | None = None,
 ) -> Path:
-    """Write an encoder's arrays (``embedding``: one row per clip; ``captions``: one row per caption)."""
+    """Write an encoder's arrays (``embedding``: one row per clip; ``captions``: one row per caption).
+
+    Raises:
+        StoreError: if the arrays do not fit the store, or cannot be written.
+    """
     path = targets_folder(store, name, folder)
+    for key, rows in (("embedding", len(store.clips)), ("captions", len(captions))):
+        if key in arrays and arrays[key].shape[:1] != (rows,):
+            raise StoreError(f"{name} gave {key} of the shape {arrays[key].shape}", expected=f"{rows} rows")
+    for key, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise StoreError(f"{name} gave NaN or infinite values in {key}", do="check the encoder's weights")
 
     def fill(beside: Path) -> None:
         group = zarr.create_group(beside)
@@ -65,17 +78,22 @@ def write_targets(
         for key, values in arrays.items():
             group.create_array(key, data=np.ascontiguousarray(values, dtype=np.float32))
 
-    write_folder(path, fill)
+    try:
+        write_folder(path, fill)
+    except OSError as error:
+        raise StoreError(
+            f"targets cannot be written to {path} ({error.strerror})",
+            expected="room" if is_disk_full(error) else "a folder that may be written to",
+            do="free space and run the command again" if is_disk_full(error) else "give another one with --targets",
+        ) from error
     return path
 
 
 def targets_identity(store: Store, name: str, folder: Path | None = None) -> dict[str, Any] | None:
     """The identity of targets that exist and belong to the store as it is now, else None."""
-    path = targets_folder(store, name, folder)
-    if not (path / "zarr.json").is_file():
-        return None
-    attributes = zarr.open_group(path, mode="r").attrs.asdict()
-    return dict(attributes["identity"]) if attributes.get("store") == store.fingerprint else None
+    attributes = _attributes(targets_folder(store, name, folder))
+    identity = attributes.get("identity")
+    return dict(identity) if isinstance(identity, dict) and attributes.get("store") == store.fingerprint else None
 
 
 def read_targets(store: Store, name: str, folder: Path | None = None) -> Targets:
@@ -86,21 +104,37 @@ def read_targets(store: Store, name: str, folder: Path | None = None) -> Targets
     """
     path = targets_folder(store, name, folder)
     identity = targets_identity(store, name, folder)
+    elsewhere = "" if folder is None else f" --targets {folder}"
+    again = f"run `brainreel encode {store.root} --encoder {name}{elsewhere}`"
     if identity is None:
-        there = sorted(p.name for p in path.parent.glob("*") if p.is_dir()) if path.parent.is_dir() else []
+        there = sorted(p.name for p in path.parent.glob("*") if p.is_dir() and is_plain(p.name))
         raise StoreError(
             f"store {store.name!r} has no targets {alternatives(name, there)} that fit its present content",
-            do=f"run `brainreel encode {store.root} --encoder {name}`",
+            do=again,
         )
-    group = zarr.open_group(path, mode="r")
-    arrays = {key: np.asarray(array[:]) for key, array in group.arrays()}
-    return Targets(
-        name,
-        arrays["embedding"],
-        [str(caption) for caption in json.loads(json.dumps(group.attrs["captions"]))],
-        arrays.get("captions", np.zeros((0, arrays["embedding"].shape[1]), np.float32)),
-        {**identity, "store": store.fingerprint},
-    )
+    captions = list(_attributes(path).get("captions", []))
+    try:
+        arrays = {key: np.asarray(array[:]) for key, array in zarr.open_group(path, mode="r").arrays()}
+        values = arrays["embedding"]
+        spoken = arrays.get("captions", np.zeros((0, values.shape[1]), np.float32))
+        if len(values) != len(store.clips) or (len(spoken) and len(spoken) != len(captions)):
+            raise ValueError(f"{len(values)} vectors of {len(store.clips)} clips")
+    except MemoryError:
+        raise
+    # Broken metadata and chunks surface as whatever the codec in question throws.
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise StoreError(f"{path} cannot be read ({why})", do=f"remove it and {again}") from error
+    return Targets(name, values, [str(c) for c in captions], spoken, {**identity, "store": store.fingerprint})
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    """What was noted beside targets; nothing if they are not there or their metadata is broken."""
+    try:
+        found: Any = json.loads((path / "zarr.json").read_text())["attributes"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def shifted(store: Store, targets: Targets, shift: int) -> Targets:
@@ -110,14 +144,29 @@ def shifted(store: Store, targets: Targets, shift: int) -> Targets:
     that it no longer belongs to what was on the screen.
     """
     notes, tr_s, volumes = store.annotations, store.manifest.tr_s, store.manifest.stimulus_volumes
-    if notes is None or tr_s is None or volumes is None:
-        raise StoreError(f"store {store.name!r} has no timed annotations", expected="a continuous stimulus")
-    spans = np.stack([notes["onset_s"], notes["onset_s"] + notes["duration_s"]], axis=1).astype(float)
     clips = store.clips
-    windows = np.stack([clips["onset_s"], clips["onset_s"] + clips["duration_s"]], axis=1).astype(float)
-    weights = timeline_weights(spans, windows, tr_s, volumes, shift)
+    films = set() if notes is None else {*notes["stimulus"], *clips["stimulus"]}
+    if notes is None or tr_s is None or volumes is None or len(films) != 1 or clips["onset_s"].isna().to_numpy().any():
+        raise StoreError(
+            f"store {store.name!r} has no timed annotations of one film",
+            expected="a continuous stimulus, described over time",
+            do="use permutations of clips for other datasets",
+        )
     row = {caption: index for index, caption in enumerate(targets.captions)}
+    unknown = [caption for caption in notes["caption"] if caption not in row]
+    if unknown or len(targets.caption_values) != len(row):
+        raise StoreError(
+            f"the targets {targets.name!r} of {store.name!r} lack vectors of its annotations",
+            expected="targets of a text encoder",
+            do="run `brainreel encode` again with such an encoder",
+        )
+    weights = timeline_weights(_spans(notes), _spans(clips), tr_s, volumes, shift)
     vectors = targets.caption_values[[row[caption] for caption in notes["caption"]]]
     values = (weights @ vectors).astype(np.float32)
     identity = {**targets.identity, "shift": shift}
     return Targets(targets.name, values, targets.captions, targets.caption_values, identity)
+
+
+def _spans(table: pd.DataFrame) -> Float[np.ndarray, "rows 2"]:
+    onset_s = table["onset_s"].to_numpy(dtype=float)
+    return np.stack([onset_s, onset_s + table["duration_s"].to_numpy(dtype=float)], axis=1)

@@ -31,7 +31,7 @@ def train(
     steps: int,
     folder: Path | None = None,
     checkpoint_every_s: float = 20.0,
-) -> list[dict[str, float]]:
+) -> list[dict[str, int | float]]:
     """Take ``steps`` optimiser steps on ``batch_loss(step)`` under a one-cycle learning rate.
 
     Args:
@@ -73,12 +73,12 @@ def train(
     return log
 
 
-def _read_log(path: Path | None) -> list[dict[str, float]]:
+def _read_log(path: Path | None) -> list[dict[str, int | float]]:
     if path is None or not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def _write_log(path: Path | None, log: list[dict[str, float]]) -> None:
+def _write_log(path: Path | None, log: list[dict[str, int | float]]) -> None:
     if path is not None:
         write_text(path, "".join(json.dumps(entry) + "\n" for entry in log))

@@ -1,0 +1,124 @@
+"""What stages cost, estimated before they run: seconds on two CPU cores, bytes on disk, bytes of memory.
+
+The constants were measured on two cores of a server (2.5 GHz, AVX-512) with simulated and real recordings. They are
+estimates: another machine is easily twice as fast or slow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from brainreel.align.config import AlignConfig
+from brainreel.align.jobs import AlignJob
+from brainreel.files import walk
+from brainreel.progress import duration
+
+START_S = 4.0  # importing torch and opening stores
+START_BYTES = 450e6
+INGEST_S_PER_BYTE = 1 / 25e6
+ENCODER_S, ENCODER_BYTES = 4.0, 900e6  # loading a sentence encoder of 22 M parameters
+CAPTION_S = 0.012
+FLOPS = 3e10  # matrix products of a training step, per second
+PARAMETER_S = 8e-9  # one optimiser step's passes over one parameter
+STEP_S = 0.003  # of one optimiser step, whatever its size
+GROUP_S = 0.1  # reading responses, standardising, writing predictions
+SCORED_SUBJECT_S = 0.02  # one subject's test trials of one fold
+REPORT_S = 1.0
+
+
+class Cost(NamedTuple):
+    """An estimate; costs of stages that run one after the other add up, except memory."""
+
+    seconds: float = 0.0
+    disk_bytes: float = 0.0
+    memory_bytes: float = 0.0
+
+    def then(self, other: Cost) -> Cost:
+        """Both, one after the other."""
+        return Cost(
+            self.seconds + other.seconds,
+            self.disk_bytes + other.disk_bytes,
+            max(self.memory_bytes, other.memory_bytes),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"about {duration(max(1.0, self.seconds))} on 2 cores, {size(self.disk_bytes)} of disk, "
+            f"{size(self.memory_bytes)} of memory (estimates)"
+        )
+
+
+class Size(NamedTuple):
+    """How much one training sees: trials of one subject, features of a trial, and the target's dimension."""
+
+    trials: int
+    features: int
+    dim: int
+
+
+def ingest_cost(source: Path) -> Cost:
+    """Reading every file of a release; the store is at most about as large."""
+    there = float(sum(path.stat().st_size for path in walk(source)))
+    return Cost(there * INGEST_S_PER_BYTE + 1.0, there, START_BYTES + there / 2)
+
+
+def encode_cost(captions: int, clips: int, dim: int) -> Cost:
+    """A sentence encoder over distinct captions."""
+    return Cost(ENCODER_S + captions * CAPTION_S, 4.0 * dim * (captions + clips), ENCODER_BYTES)
+
+
+def align_cost(job: AlignJob, size: Size) -> Cost:
+    """All groups of one job, one after the other."""
+    total = Cost()
+    for group in job.groups:
+        people = len(group.train)
+        one = _ridge(job.config, people, size) if "ridge" in job.config.strategy else _network(job.config, people, size)
+        predictions = 4.0 * size.dim * size.trials / 8 * max(people, len(group.newcomers) * max(1, len(job.minutes)))
+        total = total.then(Cost(one.seconds + GROUP_S, 3 * predictions, one.memory_bytes))
+    kept = _parameters(job.config, len(job.groups[0].train), size) if len(job.groups) == 1 else 0.0
+    return total.then(Cost(0.0, 4.0 * kept, 0.0))
+
+
+def evaluate_cost(subjects: int) -> Cost:
+    """Scoring ``subjects`` sets of one person's predictions in one fold, and the report."""
+    return Cost(subjects * SCORED_SUBJECT_S + REPORT_S, subjects * 2e4, START_BYTES)
+
+
+def _parameters(config: AlignConfig, people: int, size: Size) -> float:
+    if "ridge" in config.strategy:
+        return float(size.features * size.dim * (1 if config.strategy == "pooled-ridge" else people))
+    latent, depth = config.contrastive.latent, config.contrastive.depth
+    return float(size.features * latent * (people + 1) + latent * (size.dim + 2 * depth * latent)) * (
+        config.contrastive.members
+    )
+
+
+def _network(config: AlignConfig, people: int, size: Size) -> Cost:
+    settings = config.contrastive
+    width = size.features * settings.latent + settings.latent * (size.dim + 2 * settings.depth * settings.latent)
+    parameters = _parameters(config, people, size)
+    batch = people * min(settings.clips_per_batch, size.trials)
+    step = STEP_S + parameters / settings.members * PARAMETER_S + 6.0 * batch * width / FLOPS
+    solved = settings.refit_rounds * people * _solve_flops(size, settings.latent) / FLOPS if settings.refit else 0.0
+    data = 4.0 * people * size.trials * (size.features + settings.latent)
+    memory = START_BYTES + 4 * 4.0 * parameters + 3 * data
+    return Cost(settings.members * (settings.steps * step + solved), 0.0, memory)
+
+
+def _ridge(config: AlignConfig, people: int, size: Size) -> Cost:
+    trials, models = (size.trials * people, 1) if config.strategy == "pooled-ridge" else (size.trials, people)
+    one = (config.ridge.inner_folds + 1) * (
+        6.0 * trials * size.features * min(trials, size.features)
+        + 2.0 * trials * size.features * size.dim * len(config.ridge.penalties)
+    )
+    return Cost(models * one / FLOPS, 0.0, START_BYTES + 6 * 4.0 * trials * size.features)
+
+
+def _solve_flops(size: Size, latent: int) -> float:
+    return 2.0 * size.trials * size.features * (size.features + 2 * latent) + size.features**3 / 3
+
+
+def size(count: float) -> str:
+    """«40 MB», «1.2 GB»."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1.0, count / 1e6):.0f} MB"

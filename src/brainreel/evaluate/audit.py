@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -107,8 +108,8 @@ def audit_embeddings(
     twin = nearest_training(gallery, train, centre=centre)[1][own]
     known = (kinds != UNKNOWN)[own]
 
-    def blank(values: np.ndarray) -> np.ndarray:
-        return np.where(defined, values.astype(float), np.nan)
+    def blank(values: Any) -> np.ndarray:
+        return np.where(defined, np.asarray(values, dtype=float), np.nan)
 
     return Audit(
         two_way=rank_own(alike, own).two_way,

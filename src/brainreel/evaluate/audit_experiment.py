@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Shaped
 
 from brainreel.align.predictions import Predictions
 from brainreel.cortex.windows import timeline_weights
 from brainreel.evaluate.audit import NEARLY_IDENTICAL, UNKNOWN, Audit, audit_embeddings, given_away, nearest_training
 from brainreel.evaluate.identification import cell_table, test_clips
 from brainreel.evaluate.methods import Found, Method, find
-from brainreel.metrics.bootstrap import crossed_bootstrap
+from brainreel.metrics.bootstrap import Interval, crossed_bootstrap
 from brainreel.metrics.paired import paired_difference
 from brainreel.store.reader import Store
+from brainreel.store.several import roles_in
 from brainreel.store.targets import Targets
 
 CATEGORY_COLUMN = "location"
@@ -42,6 +43,25 @@ QUESTIONS: dict[str, tuple[str, tuple[str, int] | None]] = {
 }
 CONTROLS = ("shuffled", "constant", "copying", "category-only")
 WITHOUT_CHANCE = ("copied",)
+LOWER = ("beaten-by-training", "copied")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A store with its targets and what each of its clips is."""
+
+    store: Store
+    targets: Targets
+    category: Shaped[np.ndarray, " clips"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The clips that a fold was trained on, of all datasets that took part."""
+
+    values: Float[np.ndarray, "clips dim"]
+    category: Shaped[np.ndarray, " clips"]
+    clip: list[tuple[str, str]]
 
 
 def audit_experiment(
@@ -69,33 +89,31 @@ def audit_experiment(
         ``differences`` (the model minus playing the nearest training clip, over the same trials).
     """
     audited = [method for i, method in enumerate(methods) if i == 0 or method.facts.get("role") == "rival"]
-    categories = {store.name: clip_categories(store) for store in stores}
+    sources = {
+        store.name: Source(store, found, clip_categories(store)) for store, found in zip(stores, targets, strict=True)
+    }
     rows, differences = [], []
     for method in audited:
-        for store, found in zip(stores, targets, strict=True):
-            trials = _audit_trials(store, found, find(root, method), categories[store.name])
-            if trials is None:
-                continue
-            keys = ["seed", "fold", "subject", "row"]
-            table = scored[method.name]
-            table = table.loc[table["dataset"] == store.name, [*keys, "shuffled"]]
-            trials = trials.merge(table, on=keys, validate="one_to_one")
-            units = "fold" if store.manifest.kind == "continuous" else "clip_id"
-            common = {"strategy": method.name, "dataset": store.name}
+        every = _audit_trials(sources, find(root, method))
+        keys = ["seed", "fold", "dataset", "subject", "row"]
+        every = every.merge(scored[method.name][[*keys, "shuffled"]], on=keys, validate="one_to_one")
+        for dataset, trials in every.groupby("dataset", sort=False):
+            units = "fold" if sources[str(dataset)].store.manifest.kind == "continuous" else "clip_id"
+            common = {"strategy": method.name, "dataset": dataset}
             rows += [{**common, **row} for row in _rows(trials, units, seed)]
             differences.append({**common, **_above_copying(trials, units, seed)})
     return {
         "schema": 1,
         "nearly_identical": NEARLY_IDENTICAL,
         "category": {
-            name: {"column": CATEGORY_COLUMN, "clips": len(kinds), "known": int(np.count_nonzero(kinds != UNKNOWN))}
-            for name, kinds in categories.items()
+            name: {
+                "column": CATEGORY_COLUMN,
+                "clips": len(source.category),
+                "known": int(np.count_nonzero(source.category != UNKNOWN)),
+            }
+            for name, source in sources.items()
         },
-        "leakage": [
-            leak
-            for store, found in zip(stores, targets, strict=True)
-            for leak in _leakage(store, found, find(root, audited[0]))
-        ],
+        "leakage": _leakage(sources, find(root, audited[0])),
         "scores": rows,
         "differences": differences,
     }
@@ -124,58 +142,62 @@ def clip_categories(store: Store, column: str = CATEGORY_COLUMN) -> Shaped[np.nd
     return np.where(shares.max(1) > 0, np.array(names)[shares.round(9).argmax(1)], UNKNOWN)
 
 
-def _text(column: pd.Series) -> np.ndarray:
+def _text(column: Any) -> np.ndarray:
     return column.fillna(UNKNOWN).astype(str).str.strip().to_numpy(dtype=str)
 
 
-def _audit_trials(
-    store: Store, targets: Targets, found: Found, kinds: Shaped[np.ndarray, " clips"]
-) -> pd.DataFrame | None:
+def _audit_trials(sources: Mapping[str, Source], found: Found) -> pd.DataFrame:
     parts = []
     for seed, folds in found.files.items():
         for fold, path in folds.items():
             predictions = Predictions.read(path)
-            test, train = test_clips(store, predictions), _training_clips(store, predictions)
+            train = _trained(sources, predictions)
             for name, embedding in predictions.embedding.items():
                 dataset, subject = name.split("/", 1)
-                if dataset != store.name:
-                    continue
-                rows = predictions.row[name]
-                clips = store.clip_index(rows)
+                source, rows = sources[dataset], predictions.row[name]
+                test, clips = test_clips(source.store, predictions), source.store.clip_index(rows)
                 audit = audit_embeddings(
                     embedding,
                     np.searchsorted(test, clips),
-                    targets.values[test],
-                    targets.values[train],
+                    source.targets.values[test],
+                    train.values,
                     centre=predictions.centre,
-                    category=kinds[test],
-                    train_category=kinds[train],
+                    category=source.category[test],
+                    train_category=train.category,
                 )
-                table = pd.DataFrame({name: getattr(audit, name) for name in COLUMNS})
-                parts.append(
-                    table.assign(
-                        seed=seed, fold=fold, subject=subject, row=rows,
-                        clip_id=store.clips["clip_id"].to_numpy()[clips], chance_beaten=audit.chance_beaten,
-                    )
-                )  # fmt: skip
-    return pd.concat(parts, ignore_index=True) if parts else None
+                table = pd.DataFrame({column: getattr(audit, column) for column in COLUMNS})
+                ids = source.store.clips["clip_id"].to_numpy()[clips]
+                where = {"seed": seed, "fold": fold, "dataset": dataset, "subject": subject}
+                parts.append(table.assign(**where, row=rows, clip_id=ids, chance_beaten=audit.chance_beaten))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _training_clips(store: Store, predictions: Predictions) -> Int[np.ndarray, " clips"]:
-    roles = store.roles(predictions.facts["folds"], predictions.facts["fold"])
-    return np.unique(store.clip_index(np.flatnonzero(roles == "train")))
+def _trained(sources: Mapping[str, Source], predictions: Predictions) -> Trained:
+    values, kinds, names = [], [], []
+    for dataset in dict.fromkeys(name.split("/", 1)[0] for name in predictions.embedding):
+        source = sources[dataset]
+        roles = roles_in(source.store, predictions.facts["folds"], predictions.facts["fold"])
+        clips = np.unique(source.store.clip_index(np.flatnonzero(roles == "train")))
+        values.append(source.targets.values[clips])
+        kinds.append(source.category[clips])
+        names += [(dataset, str(clip)) for clip in source.store.clips["clip_id"].to_numpy()[clips]]
+    return Trained(np.concatenate(values), np.concatenate(kinds), names)
 
 
 def _rows(trials: pd.DataFrame, units: str, seed: int) -> list[dict[str, Any]]:
     subjects = list(dict.fromkeys(trials["subject"]))
     rows = []
     for name, (column, only) in QUESTIONS.items():
-        some = trials if only is None else trials[trials[only[0]] == only[1]]
-        some = some[some[column].notna()]
+        counted = trials[column].notna().to_numpy()
+        if only is not None:
+            counted &= (trials[only[0]] == only[1]).to_numpy()
+        some = trials.iloc[np.flatnonzero(counted)]
         if some.empty:
             continue
-        interval = crossed_bootstrap(cell_table(some, column, units, subjects), seed=seed)
-        chance = some["chance_beaten"].mean() if name == "beaten-by-training" else 0.5
+        interval, model = (
+            _mean(some, of, units, subjects, len(some) < len(trials), seed) for of in (column, "two_way")
+        )
+        chance = float(some["chance_beaten"].to_numpy().mean()) if name == "beaten-by-training" else 0.5
         rows.append(
             {
                 "question": name,
@@ -183,16 +205,25 @@ def _rows(trials: pd.DataFrame, units: str, seed: int) -> list[dict[str, Any]]:
                 "ci95": _ends(interval),
                 "chance": None if name in WITHOUT_CHANCE else _round(chance),
                 "n": len(some.drop_duplicates(["subject", "row"])),
-                "clips": int(some["clip_id"].nunique()),
+                "clips": len(set(some["clip_id"])),
                 "n_units": interval.n,
+                "direction": "lower" if name in LOWER else "higher",
                 "note": interval.note,
+                # Of the model's way from chance in the same trials.
+                "given_away": _round(given_away(model.value, interval.value, chance)) if name in CONTROLS else None,
             }
         )
-    model = next(row["value"] for row in rows if row["question"] == "model")
-    for row in rows:
-        if row["question"] in CONTROLS:
-            row["given_away"] = _round(given_away(model, row["value"], row["chance"]))
     return rows
+
+
+def _mean(trials: pd.DataFrame, column: str, units: str, subjects: Sequence[str], some: bool, seed: int) -> Interval:
+    """As in metrics.json, every unit counts the same; where only some trials take part, every trial does."""
+    table = cell_table(trials, column, units, subjects)
+    counts = None
+    if some:
+        found = trials.pivot_table(index="subject", columns=units, values=column, aggfunc="count", fill_value=0)
+        counts = found.reindex(index=list(subjects), fill_value=0).sort_index(axis=1).to_numpy(dtype=float)
+    return crossed_bootstrap(table, seed=seed, weight=counts)
 
 
 def _above_copying(trials: pd.DataFrame, units: str, seed: int) -> dict[str, Any]:
@@ -210,36 +241,37 @@ def _above_copying(trials: pd.DataFrame, units: str, seed: int) -> dict[str, Any
     }
 
 
-def _leakage(store: Store, targets: Targets, found: Found) -> list[dict[str, Any]]:
+def _leakage(sources: Mapping[str, Source], found: Found) -> list[dict[str, Any]]:
     """Per fold: clips in both roles, test clips whose target is nearly a training clip's, and which those are."""
     leaks = []
     for fold, path in next(iter(found.files.values()), {}).items():
         predictions = Predictions.read(path)
-        test, train = test_clips(store, predictions), _training_clips(store, predictions)
-        if not len(test) or not len(train):
-            continue
-        row, cosine = nearest_training(targets.values[test], targets.values[train], centre=predictions.centre)
-        ids = store.clips["clip_id"].to_numpy()
-        twins = np.flatnonzero(cosine >= NEARLY_IDENTICAL)
-        leaks.append(
-            {
-                "dataset": store.name,
-                "fold": fold,
-                "test_clips": len(test),
-                "train_clips": len(train),
-                "shared_clips": len(np.intersect1d(test, train)),
-                "nearly_identical": len(twins),
-                "highest": _round(cosine.max()),
-                "pairs": [
-                    {"test": str(ids[test[i]]), "train": str(ids[train[row[i]]]), "cosine": _round(cosine[i])}
-                    for i in twins
-                ],
-            }
-        )
+        train = _trained(sources, predictions)
+        for dataset in dict.fromkeys(dataset for dataset, _ in train.clip):
+            source = sources[dataset]
+            test = test_clips(source.store, predictions)
+            ids = [str(clip) for clip in source.store.clips["clip_id"].to_numpy()[test]]
+            row, cosine = nearest_training(source.targets.values[test], train.values, centre=predictions.centre)
+            twins = np.flatnonzero(cosine >= NEARLY_IDENTICAL)
+            leaks.append(
+                {
+                    "dataset": dataset,
+                    "fold": fold,
+                    "test_clips": len(test),
+                    "train_clips": len(train.clip),
+                    "shared_clips": len({(dataset, clip) for clip in ids} & set(train.clip)),
+                    "nearly_identical": len(twins),
+                    "highest": _round(cosine.max(initial=-1)),
+                    "pairs": [
+                        {"test": ids[i], "train": "/".join(train.clip[row[i]]), "cosine": _round(cosine[i])}
+                        for i in twins
+                    ],
+                }
+            )
     return leaks
 
 
-def _ends(interval: Any) -> list[float | None] | None:
+def _ends(interval: Interval) -> list[float | None] | None:
     return None if np.isnan(interval.low) else [_round(interval.low), _round(interval.high)]
 
 

@@ -13,11 +13,12 @@ from brainreel.evaluate.identification import cell_table
 from brainreel.metrics.bootstrap import crossed_bootstrap
 from brainreel.metrics.ceilings import inter_subject_identification
 from brainreel.store.reader import Store
+from brainreel.store.several import Folds, folds_of, roles_in
 
 STRATEGY = "brain-to-brain"
 
 
-def brain_to_brain_rows(store: Store, folds: str, seed: int) -> list[dict[str, Any]]:
+def brain_to_brain_rows(store: Store, folds: Folds, seed: int) -> list[dict[str, Any]]:
     """One viewer's windows identified from the mean response of the others, inside each fold's test windows.
 
     Responses are the windows' means of the first feature group, standardised per subject on the fold's training
@@ -30,7 +31,9 @@ def brain_to_brain_rows(store: Store, folds: str, seed: int) -> list[dict[str, A
     group = store.manifest.groups[0]
     if len(set(store.manifest.spaces[group].values())) > 1 or len(store.subjects) < 2:
         return []
-    parts = [part for fold in range(store.folds(folds).shape[1]) if (part := _fold(store, folds, fold)) is not None]
+    name = folds_of(store, folds)
+    count = 0 if name is None else store.folds(name).shape[1]
+    parts = [part for fold in range(count) if (part := _fold(store, folds, fold)) is not None]
     if not parts:
         return []
     trials = pd.concat(parts, ignore_index=True)
@@ -43,8 +46,8 @@ def brain_to_brain_rows(store: Store, folds: str, seed: int) -> list[dict[str, A
     return rows
 
 
-def _fold(store: Store, folds: str, fold: int) -> pd.DataFrame | None:
-    roles = store.roles(folds, fold)
+def _fold(store: Store, folds: Folds, fold: int) -> pd.DataFrame | None:
+    roles = roles_in(store, folds, fold)
     tested = np.unique(store.clip_index(np.flatnonzero(roles == "test")))
     if len(tested) < 2:
         return None
@@ -60,9 +63,7 @@ def _fold(store: Store, folds: str, fold: int) -> pd.DataFrame | None:
     ).dropna(subset="two_way")
 
 
-def _patterns(
-    store: Store, subject: str, roles: np.ndarray, clips: np.ndarray
-) -> Float[np.ndarray, "clips vertices"]:
+def _patterns(store: Store, subject: str, roles: np.ndarray, clips: np.ndarray) -> Float[np.ndarray, "clips vertices"]:
     """A subject's standardised responses to the tested clips; NaN where they have none."""
     train, test = (store.rows(subject, roles == role) for role in ("train", "test"))
     responses = store.responses(subject, test)

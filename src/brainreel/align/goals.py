@@ -88,7 +88,8 @@ def goals_of(
         names = np.where(timed, store.clips["stimulus"], store.clips["clip_id"])
         stimulus += [f"{store.name}/{name}" for name in names]
         onset.append(np.where(timed, store.clips["onset_s"], 0.0).astype(float))
-        end.append(onset[-1] + store.clips["duration_s"].to_numpy(float))
+        # Releases may not say how long their clips are; an event clip is alone in its time anyway.
+        end.append(onset[-1] + np.nan_to_num(store.clips["duration_s"].to_numpy(float)))
     _, codes = np.unique(np.array(stimulus, dtype=str), return_inverse=True)
     starts, ends = (np.concatenate([np.zeros(0), *times]) for times in (onset, end))
     return Goals((values - centre).astype(np.float32), centre, codes, starts, ends)

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Int
 from pydantic import BaseModel, ConfigDict
 
-from brainreel.align.decoders import NetworkDecoder
 from brainreel.align.examples import Recording
 from brainreel.align.goals import goals_of
 from brainreel.errors import UsageError
@@ -120,13 +119,5 @@ def rebase(model: Aligner, store: Store, targets: Targets) -> Aligner:
         )
     model = copy.copy(model)
     model.goals_ = goals_of([store], targets.values, model.goals_.centre)
-    if isinstance(model.decoder_, NetworkDecoder):
-        import torch
-
-        place = torch.from_numpy(model.origin_.place(store))
-        decoder = copy.copy(model.decoder_)
-        decoder.clip_latents = [
-            torch.where((place >= 0)[:, None], latents[place], torch.nan) for latents in decoder.clip_latents
-        ]
-        model.decoder_ = decoder
+    model.decoder_ = model.decoder_.rebased(model.origin_.place(store))
     return model

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import LinearDecoder
-from brainreel.align.examples import Recording
+from brainreel.align.examples import Recording, by_space, scalings_of, spaces_of
 from brainreel.align.goals import Goals
 from brainreel.errors import FoldError
 from brainreel.progress import track
@@ -25,19 +25,16 @@ def fit_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig
     maps = {}
     for recording in track(recordings, "ridge per subject"):
         maps[recording.subject] = _ridge([recording], goals, config)
-    return LinearDecoder({r.subject: r.scaling for r in recordings}, maps, None)
+    return LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps)
 
 
 def fit_pooled_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
     """One ridge for all subjects of each space, trials concatenated: it needs no data of a newcomer."""
-    by_space: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        by_space.setdefault(recording.space, []).append(recording)
     maps, newcomers = {}, {}
-    for space, members in by_space.items():
+    for space, members in by_space(recordings).items():
         newcomers[space] = _ridge(members, goals, config)
         maps |= {member.subject: newcomers[space] for member in members}
-    return LinearDecoder({r.subject: r.scaling for r in recordings}, maps, newcomers)
+    return LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps, newcomers)
 
 
 def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> Float[np.ndarray, "features_1 dim"]:

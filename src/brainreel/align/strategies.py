@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from brainreel.align.config import AlignConfig
+from brainreel.align.consensus import fit_consensus
 from brainreel.align.contrastive import fit_contrastive
 from brainreel.align.decoders import Decoder
 from brainreel.align.examples import Recording
@@ -34,6 +35,13 @@ def _contrastive(
     return Fitted(decoder, {} if before is decoder else {"trained": before})
 
 
+def _consensus(
+    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+) -> Fitted:
+    decoder, alone = fit_consensus(recordings, goals, config, folder, device)
+    return Fitted(decoder, {} if alone is decoder else {"alone": alone})
+
+
 def _ridge(
     recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
 ) -> Fitted:
@@ -48,6 +56,7 @@ def _pooled_ridge(
 
 STRATEGIES: dict[str, Strategy] = {
     "contrastive": _contrastive,
+    "consensus": _consensus,
     "ridge": _ridge,
     "pooled-ridge": _pooled_ridge,
 }

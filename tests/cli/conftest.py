@@ -72,9 +72,9 @@ def own(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def words(own, kit, tmp_path_factory) -> Path:
-    """A real sentence encoder with random weights that knows the words of the simulated captions.
+    """A sentence encoder in the real files' format: the mean of random vectors of a caption's words.
 
-    Random, and yet sentences that share words lie near each other, so decoding has something to find.
+    Captions that share words lie near each other, so decoding has something to find.
     """
     import torch
     import transformers
@@ -89,14 +89,17 @@ def words(own, kit, tmp_path_factory) -> Path:
     config = transformers.BertConfig(
         vocab_size=len(special) + len(vocabulary),
         hidden_size=32,
-        num_hidden_layers=1,
+        num_hidden_layers=0,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=256,
         initializer_range=1.0,
     )
     torch.manual_seed(0)
-    transformers.BertModel(config).save_pretrained(folder)
+    model = transformers.BertModel(config)
+    with torch.no_grad():
+        model.embeddings.position_embeddings.weight.zero_()
+    model.save_pretrained(folder)
     return folder
 
 
@@ -115,7 +118,7 @@ def read() -> Callable[[Path], dict]:
     return lambda path: json.loads(Path(path).read_text())
 
 
-FEW = ("--contrastive.steps", "20", "--contrastive.latent", "32")
+FEW = ("--contrastive.steps", "20", "--contrastive.latent", "64")
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def _closed_form(decoder: NetworkDecoder, own: Recording, scaling: Scaling, pena
     return embed
 
 
-def first_minutes(store: Store, rows: Int[np.ndarray, " trials"], minutes: float) -> Int[np.ndarray, " trials"]:
+def first_minutes(store: Store, rows: Int[np.ndarray, " trials"], minutes: float) -> Int[np.ndarray, " first"]:
     """The trials that lie in the first ``minutes`` of a subject's training time (recording time, gaps left out).
 
     For event releases: the first trials whose durations (their clips', where unknown) add up to that time.

@@ -48,7 +48,7 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
     least = min(60, max(1, film.volumes // 4))
     shifts = circular_shifts(
         film.volumes, max(config.count("null_ridge"), config.count("null_contrastive"), 1), seed=0, least=least
-    )
+    ).tolist()
 
     def jobs(
         name: str,

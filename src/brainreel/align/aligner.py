@@ -14,7 +14,7 @@ from brainreel.align.decoders import Decoder, dump_decoder, load_decoder
 from brainreel.align.examples import Recording
 from brainreel.align.goals import Goals, goals_of
 from brainreel.align.origin import Origin, origin_of
-from brainreel.align.strategies import STRATEGIES
+from brainreel.align.strategies import STRATEGIES, Known
 from brainreel.cortex.standardise import fit_scaling
 from brainreel.cortex.windows import Context
 from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
@@ -57,6 +57,7 @@ class Aligner:
         subjects: Sequence[str] | None = None,
         targets: Sequence[Targets] | Path | None = None,
         folder: Path | None = None,
+        known: Known | None = None,
     ) -> Aligner:
         """Train on the training trials of a fold.
 
@@ -68,6 +69,7 @@ class Aligner:
             subjects: Only these (``s1``, or ``dataset/s1`` where datasets share names); default: everyone.
             targets: Targets of each store, or the folder they lie in; default: those in the stores.
             folder: For checkpoints; a training found there goes on.
+            known: ``also_`` of an earlier training of these people on the same fold, which is then not repeated.
 
         Raises:
             BrainreelError: if folds, subjects or targets do not exist or nothing is left to train on.
@@ -85,7 +87,9 @@ class Aligner:
         check_subjects(opened, subjects)
         if not recordings:
             raise FoldError(f"fold {fold} of {folds!r} has no training trials of these subjects", do="choose another")
-        fitted = STRATEGIES[self.config.strategy](recordings, self.goals_, self.config, folder, self._device)
+        fitted = STRATEGIES[self.config.strategy](
+            recordings, self.goals_, self.config, folder, self._device, known or {}
+        )
         self.decoder_, self.also_ = fitted.decoder, fitted.also
         self.subjects_ = [recording.subject for recording in recordings]
         self.origin_ = origin_of(opened, found, recordings, folds, fold)

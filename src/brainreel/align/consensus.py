@@ -32,20 +32,33 @@ def fit_consensus(
     config: AlignConfig,
     folder: Path | None = None,
     device: torch.device | None = None,
+    soloists: LinearDecoder | None = None,
 ) -> tuple[LinearDecoder, LinearDecoder]:
     """Train everybody alone, then solve everybody towards the mean answer of the others.
 
+    Args:
+        recordings: Training trials of all subjects.
+        goals: Their targets.
+        config: Settings; ``config.seed`` decides everything that is random.
+        folder: For checkpoints and learning curves; a training found there goes on.
+        device: Where to compute.
+        soloists: What these people learned alone from these goals, if that is known already. Nobody's soloist
+            depends on who else is there, so that groups of the same people can share them.
+
     Returns:
-        The decoder, and the soloists as a decoder (the same object for a single person).
+        The decoder, and the soloists (the same object for a single person).
     """
     data = blocks(recordings, device or torch.device("cpu"))
-    alone = solo_blocks(data, goals, config.contrastive, config.seed, folder)
     weights = {recording.space: recording.weight for recording in recordings}
-    solo_maps = {b.space: solo.maps() for b, solo in zip(data, alone, strict=True)}
-    solo = LinearDecoder(scalings_of(recordings), spaces_of(recordings), _named(data, solo_maps, weights))
+    if soloists is None:
+        alone = solo_blocks(data, goals, config.contrastive, config.seed, folder)
+        solo_maps = {block.space: model.maps() for block, model in zip(data, alone, strict=True)}
+        soloists = LinearDecoder(scalings_of(recordings), spaces_of(recordings), _named(data, solo_maps, weights))
+    maps = {recording.subject: soloists.maps[recording.subject] for recording in recordings}
+    solo = LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps)
     if len(recordings) < 2:
         return solo, solo
-    answers = [normalize(model(block.responses), dim=-1) for model, block in zip(alone, data, strict=True)]
+    answers = [_answers(block, solo, weights[block.space]) for block in data]
     others = everybodys_others(data, answers, len(goals.values))
     mean = mean_answers(data, answers, len(goals.values))
     own_maps, newcomers = {}, {}
@@ -63,6 +76,13 @@ def fit_consensus(
     maps = {subject: solo.maps[subject] if subject in lonely else own[subject] for subject in own}
     unseen = {space: _on_standardised(found, weights[space]) for space, found in newcomers.items()}
     return LinearDecoder(solo.scalings, solo.spaces, maps, unseen, mean.cpu().numpy()), solo
+
+
+def _answers(block: Block, solo: LinearDecoder, weight: np.ndarray) -> Float[Tensor, "subjects trials dim"]:
+    """What the soloists of a space answer to their own training trials, as unit vectors."""
+    maps = np.stack([solo.maps[subject] for subject in block.subjects]) / np.append(weight, 1.0)[:, None]
+    found = torch.from_numpy(maps.astype(np.float32)).to(block.responses.device)
+    return normalize(torch.baddbmm(found[:, -1:], block.responses, found[:, :-1]), dim=-1)
 
 
 def everybodys_others(

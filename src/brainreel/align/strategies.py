@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from brainreel.align.config import AlignConfig
 from brainreel.align.consensus import fit_consensus
 from brainreel.align.contrastive import fit_contrastive
-from brainreel.align.decoders import Decoder
+from brainreel.align.decoders import Decoder, LinearDecoder
 from brainreel.align.examples import Recording
 from brainreel.align.goals import Goals
 from brainreel.align.ridge import fit_pooled_ridge, fit_ridge
@@ -25,31 +25,56 @@ class Fitted:
     also: dict[str, Decoder]
 
 
-Strategy = Callable[[Sequence[Recording], Goals, AlignConfig, Path | None, torch.device], Fitted]
+Known = Mapping[str, Decoder]
+"""What an earlier training of the same people towards the same goals left, by the names of `Fitted.also`."""
+
+Strategy = Callable[[Sequence[Recording], Goals, AlignConfig, Path | None, torch.device, Known], Fitted]
 
 
 def _contrastive(
-    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+    recordings: Sequence[Recording],
+    goals: Goals,
+    config: AlignConfig,
+    folder: Path | None,
+    device: torch.device,
+    known: Known,
 ) -> Fitted:
     decoder, before = fit_contrastive(recordings, goals, config, folder, device)
     return Fitted(decoder, {} if before is decoder else {"trained": before})
 
 
 def _consensus(
-    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+    recordings: Sequence[Recording],
+    goals: Goals,
+    config: AlignConfig,
+    folder: Path | None,
+    device: torch.device,
+    known: Known,
 ) -> Fitted:
-    decoder, alone = fit_consensus(recordings, goals, config, folder, device)
+    soloists = known.get("alone")
+    soloists = soloists if isinstance(soloists, LinearDecoder) else None
+    decoder, alone = fit_consensus(recordings, goals, config, folder, device, soloists)
     return Fitted(decoder, {} if alone is decoder else {"alone": alone})
 
 
 def _ridge(
-    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+    recordings: Sequence[Recording],
+    goals: Goals,
+    config: AlignConfig,
+    folder: Path | None,
+    device: torch.device,
+    known: Known,
 ) -> Fitted:
     return Fitted(fit_ridge(recordings, goals, config), {})
 
 
 def _pooled_ridge(
-    recordings: Sequence[Recording], goals: Goals, config: AlignConfig, folder: Path | None, device: torch.device
+    recordings: Sequence[Recording],
+    goals: Goals,
+    config: AlignConfig,
+    folder: Path | None,
+    device: torch.device,
+    known: Known,
 ) -> Fitted:
     return Fitted(fit_pooled_ridge(recordings, goals, config), {})
 

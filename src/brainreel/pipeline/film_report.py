@@ -38,11 +38,19 @@ from brainreel.report import (
 
 LABELS = {
     "contrastive": "everybody together, adapters solved again",
+    "consensus": "everybody fitted to the others' answers",
     "contrastive-trained": "everybody together, as trained",
     "contrastive-alone": "the same network on one person",
     "ridge": "ridge on one person",
     "pooled-ridge": "one ridge for everybody",
     "contrastive-viewers": "mean over viewers: together, solved again",
+    "consensus-viewers": "mean over viewers: fitted to the others' answers",
+    "consensus-halves": "fitted to the answers of their own half",
+    "newcomer-zero-shot": "newcomer, zero-shot",
+    "newcomer-contrastive-zero-shot": "newcomer, zero-shot: common adapter of the network",
+    "newcomer-pooled-ridge-zero-shot": "newcomer, zero-shot: pooled ridge",
+    "newcomer-transductive": "newcomer, zero-shot, own mean and spread",
+    "newcomer-pooled-ridge-transductive": "newcomer, pooled ridge, own mean and spread",
     "contrastive-trained-viewers": "mean over viewers: together, as trained",
     "contrastive-alone-viewers": "mean over viewers: each alone",
     "ridge-viewers": "mean over viewers: ridge",
@@ -123,7 +131,7 @@ def _headline(
     bars = [
         _bar(row, "model")
         for name, row in means.items()
-        if name in ("contrastive", "contrastive-alone", "pooled-ridge")
+        if name in ("contrastive", "consensus", "contrastive-alone", "pooled-ridge")
     ]
     bars += [_bar(rival, "rival")] if rival else []
     bars += [
@@ -281,6 +289,7 @@ def _scaling(means: dict[str, Any]) -> Scaling | None:
     methods = [
         Method(name="as trained", points=trained),
         Method(name="adapters solved again", points=solved),
+        Method(name="fitted to the others' answers", points=points(["consensus-halves", "consensus"])),
         Method(name="ridge on one person", points=points(["ridge"]), role="rival"),
     ]
     methods = [method for method in methods if method.points]
@@ -319,7 +328,7 @@ def _newcomers(means: dict[str, Any]) -> Scaling | None:
     pooled = tuple(
         Point(x=0, value=row["value"], ci95=row["ci95"])
         for name, row in means.items()
-        if name == "newcomer-pooled-ridge"
+        if name == "newcomer-pooled-ridge-zero-shot"
     )
     return Scaling(
         title="A person the model has never seen",

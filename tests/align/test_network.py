@@ -25,9 +25,14 @@ def network():
     return network
 
 
+def everybody(network, responses, noise=None):
+    """The embeddings of all spaces."""
+    return [network(index, values, noise) for index, values in enumerate(responses)]
+
+
 def test_all_subjects_at_once_equal_one_subject_at_a_time(network):
     responses = [torch.randn(3, 11, 7), torch.randn(2, 9, 5)]
-    together = network(responses)
+    together = everybody(network, responses)
     for space, values, found in zip(("a", "b"), responses, together, strict=True):
         adapter = network.adapter(space)
         for row in range(len(values)):
@@ -60,9 +65,9 @@ def test_adapters_are_one_batched_product_without_a_loop_over_subjects():
 
 def test_a_subjects_embedding_depends_on_that_subject_alone(network):
     responses = [torch.randn(3, 11, 7), torch.randn(2, 9, 5)]
-    before = network(responses)
+    before = everybody(network, responses)
     responses[0][1] += 5
-    after = network(responses)
+    after = everybody(network, responses)
     assert torch.equal(before[1], after[1])
     assert torch.equal(before[0][[0, 2]], after[0][[0, 2]])
     assert not torch.allclose(before[0][1], after[0][1])
@@ -71,7 +76,7 @@ def test_a_subjects_embedding_depends_on_that_subject_alone(network):
 def test_everybody_begins_with_the_common_map():
     network = AlignNetwork({"a": (3, 7)}, 6, 4, 1, 0.0, 0.0, generator("fresh"))
     responses = torch.randn(7, 7)
-    (together,) = network([responses.expand(3, 7, 7).contiguous()])
+    together = network(0, responses.expand(3, 7, 7).contiguous())
     assert torch.equal(together[0], together[1])
     newcomer = network.trunk(network.adapter("a").newcomer(responses))
     torch.testing.assert_close(newcomer, together[0])
@@ -103,8 +108,8 @@ def test_latents_begin_at_the_scale_of_standardised_responses():
 
 def test_noise_decides_dropout_and_none_switches_it_off(network):
     responses = [torch.randn(3, 11, 7), torch.randn(2, 9, 5)]
-    one, same, other = (network(responses, generator(place)) for place in ("p", "p", "q"))
-    plain, again = network(responses), network(responses)
+    one, same, other = (everybody(network, responses, generator(place)) for place in ("p", "p", "q"))
+    plain, again = everybody(network, responses), everybody(network, responses)
     assert torch.equal(one[0], same[0])
     assert not torch.equal(one[0], other[0])
     assert torch.equal(plain[0], again[0])

@@ -24,6 +24,9 @@ class ContrastiveConfig(BaseModel):
     dropout_hidden: float = Field(default=0.3, ge=0, lt=1, description="dropout inside the trunk")
     mse: float = Field(default=0.0, ge=0, description="weight of a squared-error loss beside the contrastive one")
     clips_per_batch: int = Field(default=256, ge=2, description="distinct clips of one step, at most")
+    subjects_at_once: int | None = Field(
+        default=None, ge=1, description="hold the activations of so many subjects at a time: less memory, same gradient"
+    )
     balance: float = Field(default=1.0, ge=0, le=1, description="a subject counts as (number of trials) ** balance")
     members: int = Field(default=1, ge=1, description="independently trained networks whose predictions are averaged")
     refit: bool = Field(default=True, description="solve every adapter again towards the others' mean latent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from brainreel.align.goals import Goals
 from brainreel.align.losses import contrastive_loss, mse_loss
 from brainreel.align.network import AlignNetwork
 from brainreel.align.refit import clip_sums, mean_of_others, pad, solve_adapter
+from brainreel.training.accumulate import accumulated
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 
@@ -90,22 +92,36 @@ def fit_network(
     batches = ClipBatches(goals, distinct(data), settings.clips_per_batch, place)
     weights = subject_weights(data, settings.balance)
     values = goals.tensor(device)
+    pieces = [
+        (index, slice(start, start + (settings.subjects_at_once or len(block.subjects))))
+        for index, block in enumerate(data)
+        for start in range(0, len(block.subjects), settings.subjects_at_once or len(block.subjects))
+    ]
 
     def batch_loss(step: int) -> Tensor:
         clips = batches(step)
         chosen = torch.from_numpy(clips).to(device)
         trials = gather(data, chosen, len(values))
-        embeddings = network([responses for responses, _ in trials], generator(*place, "noise", step, device=device))
-        embedding = torch.cat([values.flatten(0, 1) for values in embeddings])
         clip = torch.cat([where.flatten() for _, where in trials])
         weight = torch.cat(
             [(w * torch.ones_like(where)).flatten() for w, (_, where) in zip(weights, trials, strict=True)]
         )
         related = overlap_tensor(goals, clips, device)
-        loss = contrastive_loss(embedding, values[chosen], clip, network.log_temperature.exp(), weight, related)
-        if settings.mse:
-            loss = loss + settings.mse * mse_loss(embedding, values[chosen], clip, weight)
-        return loss
+
+        def loss_of(embedding: Float[Tensor, "trials dim"]) -> Tensor:
+            scale = network.log_temperature.exp()
+            loss = contrastive_loss(embedding, values[chosen], clip, scale, weight, related)
+            return loss + settings.mse * mse_loss(embedding, values[chosen], clip, weight) if settings.mse else loss
+
+        def embed(piece: int) -> Float[Tensor, "trials dim"]:
+            index, rows = pieces[piece]
+            # A piece that is computed twice must meet the same noise.
+            noise = generator(*place, "noise", step, piece, device=device)
+            return network(index, trials[index][0][rows], noise, rows).flatten(0, 1)
+
+        if settings.subjects_at_once is None:
+            return loss_of(torch.cat([embed(piece) for piece in range(len(pieces))]))
+        return accumulated([partial(embed, piece) for piece in range(len(pieces))], loss_of)
 
     # One kernel per step instead of a dozen passes over every adapter; MPS has no such kernel.
     fused = device.type in ("cpu", "cuda")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -25,9 +25,11 @@ class Adapters(nn.Module):
         self.delta = nn.Parameter(torch.zeros(subjects, features, latent))
         self.bias = nn.Parameter(torch.zeros(subjects, 1, latent))
 
-    def forward(self, responses: Float[Tensor, "subjects trials features"]) -> Float[Tensor, "subjects trials latent"]:
-        """All subjects at once, as one batched matrix product."""
-        return torch.baddbmm(self.bias, responses, self.common + self.delta)
+    def forward(
+        self, responses: Float[Tensor, "some trials features"], rows: slice = slice(None)
+    ) -> Float[Tensor, "some trials latent"]:
+        """All subjects at once (or those of ``rows``), as one batched matrix product."""
+        return torch.baddbmm(self.bias[rows], responses, self.common + self.delta[rows])
 
     def newcomer(self, responses: Float[Tensor, "trials features"]) -> Float[Tensor, "trials latent"]:
         """The latent of somebody who was never trained on: the common map and the mean bias."""
@@ -107,12 +109,11 @@ class AlignNetwork(nn.Module):
 
     def forward(
         self,
-        responses: Sequence[Float[Tensor, "_subjects _trials _features"]],
+        index: int,
+        responses: Float[Tensor, "some trials _features"],
         noise: torch.Generator | None = None,
-    ) -> list[Float[Tensor, "_subjects _trials embedding"]]:
-        """Embeddings of one array of responses per space; spaces differ in all sizes but the embedding's."""
-        latents = [
-            adapter(dropout(values, self.dropout_in, noise))
-            for adapter, values in zip(self.adapters, responses, strict=True)
-        ]
-        return [self.trunk(latent, noise) for latent in latents]
+        rows: slice = slice(None),
+    ) -> Float[Tensor, "some trials embedding"]:
+        """Embeddings of the subjects ``rows`` of space number ``index``; ``noise`` is None outside training."""
+        adapter = self.adapter(self.spaces[index])
+        return self.trunk(adapter(dropout(responses, self.dropout_in, noise), rows), noise)

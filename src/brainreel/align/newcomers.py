@@ -80,22 +80,23 @@ def shrunk_scaling(own: Scaling, trials: int, population: Scaling, half: float) 
 
 def _closed_form(decoder: NetworkDecoder, own: Recording, scaling: Scaling, penalty: float) -> Embed:
     """ΔW alone is solved, as a ridge towards the mean latent that others had at the same clips."""
-    values = torch.from_numpy(scaling(own.responses) * own.weight)[None]
+    device = decoder.members[0].log_temperature.device
+    values = torch.from_numpy(scaling(own.responses) * own.weight)[None].to(device)
     adapters = []
     for member, common_latent in zip(decoder.members, decoder.clip_latents, strict=True):
         adapter = member.adapter(own.space)
-        goal = common_latent[torch.from_numpy(own.clip)]
+        goal = common_latent[torch.from_numpy(own.clip).to(device)]
         there = torch.isfinite(goal).all(-1).to(values.dtype)
         bias = adapter.bias.mean(0, keepdim=True)
         delta, _ = solve_adapter(values, goal.nan_to_num()[None], there[None], adapter.common, penalty, bias)
         adapters.append((adapter.common + delta[0], bias[0]))
 
     def embed(recording: Recording) -> Float[np.ndarray, "trials dim"]:
-        test = torch.from_numpy(scaling(recording.responses) * recording.weight)
+        test = torch.from_numpy(scaling(recording.responses) * recording.weight).to(device)
         found = [
             member.trunk(test @ weight + bias) for member, (weight, bias) in zip(decoder.members, adapters, strict=True)
         ]
-        return torch.stack([torch.nn.functional.normalize(values, dim=-1) for values in found]).mean(0).numpy()
+        return torch.stack([torch.nn.functional.normalize(values, dim=-1) for values in found]).mean(0).cpu().numpy()
 
     return embed
 

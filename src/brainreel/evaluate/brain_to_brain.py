@@ -41,7 +41,7 @@ def brain_to_brain_rows(store: Store, folds: Folds, seed: int) -> list[dict[str,
     table = cell_table(trials, "two_way", "fold", subjects)
     rows = [_row(store, None, trials, table, seed)]
     for index, subject in enumerate(subjects):
-        mine = trials[trials["subject"] == subject]
+        mine = trials.loc[trials["subject"] == subject]
         rows.append(_row(store, subject, mine, table[index : index + 1], seed))
     return rows
 

@@ -302,3 +302,19 @@ def test_clip_latents_know_only_what_was_trained_on(events):
     decoder, _ = fit_contrastive(recordings, goals, model.config)
     (latents,) = decoder.clip_latents
     assert latents.isfinite().all(1).tolist() == [True] * 90 + [False] * 30
+
+
+def test_every_step_of_every_member_has_dropout_of_its_own(events, monkeypatch):
+    from brainreel.align import contrastive
+
+    places, right = [], contrastive.generator
+
+    def watched(*place, **options):
+        places.append(place)
+        return right(*place, **options)
+
+    monkeypatch.setattr(contrastive, "generator", watched)
+    store, targets = events
+    fit(store, targets, members=2, steps=3)
+    assert len(places) == len(set(places)) == 2 * (1 + 3), "weights once, and noise at every step"
+    assert {place[:2] for place in places} == {("align", 0)}

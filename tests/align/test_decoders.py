@@ -83,7 +83,8 @@ def test_a_newcomer_is_scaled_by_the_people_of_the_same_space_only():
 
     maps = {"a": np.ones((3, 1), np.float32), "b": np.ones((5, 1), np.float32)}
     people = {"x": scaling(1, 2), "y": scaling(3, 2), "z": scaling(100, 4)}
-    decoder = LinearDecoder(people, {"x": maps["a"], "y": maps["a"], "z": maps["b"]}, maps)
+    spaces = {"x": "a", "y": "a", "z": "b"}
+    decoder = LinearDecoder(people, spaces, {subject: maps[space] for subject, space in spaces.items()}, maps)
     # Mean of the population of «a» is 2, so that 2 is zero after standardising and only the intercept is left.
     assert decoder.embed_newcomer("a", np.full((1, 2), 2, np.float32)).tolist() == [[1.0]]
     assert decoder.embed_newcomer("b", np.full((1, 4), 100, np.float32)).tolist() == [[1.0]]

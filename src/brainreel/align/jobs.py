@@ -17,6 +17,7 @@ from brainreel.align.newcomers import adapt, first_minutes
 from brainreel.align.predictions import Predictions
 from brainreel.align.strategies import Known
 from brainreel.errors import UsageError
+from brainreel.files import write_folder
 from brainreel.progress import track
 from brainreel.store.reader import Store
 from brainreel.store.several import roles_in
@@ -66,6 +67,16 @@ def run_job(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], 
     """
     if job.shift:
         targets = [shifted(store, found, job.shift) for store, found in zip(stores, targets, strict=True)]
+    # The folder of predictions appears when all groups are in it: only then may their parts go.
+    if not (folder / "predictions").exists():
+        write_folder(folder / "predictions", lambda beside: _run_groups(job, stores, targets, device, folder, beside))
+    for path in folder.glob("parts/*/*.safetensors"):
+        path.unlink()
+
+
+def _run_groups(
+    job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], device: str, folder: Path, out: Path
+) -> None:
     parts: dict[str, list[Predictions]] = {}
     known = _soloists(job, stores, targets, device, folder)
     for index, group in enumerate(track(job.groups, job.stage, len(job.groups))):
@@ -76,7 +87,7 @@ def run_job(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], 
         for path in sorted(done.glob("*.safetensors")):
             parts.setdefault(path.stem, []).append(Predictions.read(path))
     for label, found in parts.items():
-        _merge(found).write(folder / "predictions" / f"{label}.safetensors")
+        _merge(found).write(out / f"{label}.safetensors")
 
 
 def _soloists(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], device: str, folder: Path) -> Known:
@@ -118,7 +129,8 @@ def _run_group(
         "trained_subjects": len(group.train),
     }
     done.mkdir(parents=True, exist_ok=True)
-    if len(job.groups) == 1:
+    # A null has no use beyond its scores.
+    if len(job.groups) == 1 and not job.shift:
         model.save(top / "decoder.safetensors")
     if not group.newcomers:
         for label, decoder in {"decoder": model.decoder_, **model.also_}.items():

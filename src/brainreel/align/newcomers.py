@@ -100,7 +100,7 @@ def _closed_form(decoder: NetworkDecoder, own: Recording, scaling: Scaling, pena
     return embed
 
 
-def first_minutes(store: Store, rows: Int[np.ndarray, " trials"], minutes: float) -> Int[np.ndarray, " first"]:
+def first_minutes(store: Store, rows: Int[np.ndarray, " trials"], minutes: float) -> Int[np.ndarray, " given"]:
     """The trials that lie in the first ``minutes`` of a subject's training time (recording time, gaps left out).
 
     For event releases: the first trials whose durations (their clips', where unknown) add up to that time.
@@ -111,7 +111,8 @@ def first_minutes(store: Store, rows: Int[np.ndarray, " trials"], minutes: float
         elapsed = np.cumsum(trials["duration_s"].fillna(pd.Series(clip_s, trials.index)).to_numpy(float))
         return rows[elapsed <= 60 * minutes + 1e-6]
     tr_s = store.manifest.tr_s or 1.0
-    run = np.unique(trials["run"].to_numpy(dtype=str), return_inverse=True)[1]
+    # Runs in the order in which they were recorded, which is not that of their names: run-10 comes after run-9.
+    run = pd.factorize(trials["run"])[0]
     first = np.rint(trials["onset_s"].to_numpy(float) / tr_s).astype(int)
     length = np.rint(trials["duration_s"].to_numpy(float) / tr_s).astype(int)
     # Which volumes of each run are covered, in the order of recording; a window needs all of its volumes.

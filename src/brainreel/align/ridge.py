@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -66,18 +67,20 @@ def model_weights(recording: Recording) -> Float[np.ndarray, "features_1 1"]:
 def usable_folds(
     goals: Goals, clip: Int[np.ndarray, " trials"], config: AlignConfig
 ) -> list[tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]]:
-    """Inner folds with enough trials on both sides; fewer folds if data are few.
+    """Inner folds with enough trials on both sides; fewer folds, then no gap, if data are few.
+
+    A newcomer's minute has no room for 45 s between its parts; its parts never overlap all the same.
 
     Raises:
         FoldError: if even two folds leave nothing to train on.
     """
-    for count in range(config.ridge.inner_folds, 1, -1):
-        folds = goals.inner_folds(clip, count, config.gap_s)
+    for gap_s, count in itertools.product((config.gap_s, 0.0), range(config.ridge.inner_folds, 1, -1)):
+        folds = goals.inner_folds(clip, count, gap_s)
         usable = [(train, validation) for train, validation in folds if len(train) > 1 and len(validation) > 1]
         if usable:
             return usable
     raise FoldError(
-        f"{len(clip)} training trials cannot be divided with {config.gap_s:g} s between the parts",
+        f"{len(clip)} training trials cannot be divided into parts that do not overlap",
         expected="enough training time for two inner folds",
-        do="lower gap_s, or train on more data",
+        do="train on more data",
     )

@@ -82,23 +82,23 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
         *jobs("contrastive", "contrastive", together, seeds),
         *jobs("consensus", "consensus", together, seeds),
     ]
-    if len(ridge_shifts):
-        found += jobs("null-ridge", "ridge", together, null_seeds, ridge_shifts)
-    if len(network_shifts):
-        found += jobs("null-contrastive", "contrastive", together, null_seeds, network_shifts)
     if config.full:
         left_out = [
             Group(train=tuple(s for s in everyone if s != subject), newcomers=(subject,)) for subject in everyone
         ]
+        half = -(-len(everyone) // 2)
+        found += jobs("newcomer", "consensus", left_out, seeds, minutes=MINUTES)
+        found += jobs("newcomer-ridge", "ridge", left_out, seeds[:1], minutes=MINUTES[1:])
+        found += jobs("halves", "consensus", [Group(train=everyone[:half]), Group(train=everyone[half:])], seeds)
         for size in SIZES:
             if size < len(everyone):
                 found += jobs(f"groups-of-{size}", "contrastive", groups_of(everyone, size), seeds[:1])
-        half = -(-len(everyone) // 2)
-        found += jobs("halves", "consensus", [Group(train=everyone[:half]), Group(train=everyone[half:])], seeds)
-        found += jobs("newcomer", "consensus", left_out, seeds, minutes=MINUTES)
-        found += jobs("newcomer-contrastive", "contrastive", left_out, seeds[:1], minutes=(0.0, 10.0))
-        found += jobs("newcomer-ridge", "ridge", left_out, seeds[:1], minutes=MINUTES[1:])
         found += jobs("newcomer-pooled-ridge", "pooled-ridge", left_out, seeds[:1], minutes=MINUTES[:1])
+        found += jobs("newcomer-contrastive", "contrastive", left_out, seeds[:1], minutes=(0.0, 10.0))
+    if network_shifts:
+        found += jobs("null-contrastive", "contrastive", together, null_seeds, network_shifts)
+    if ridge_shifts:
+        found += jobs("null-ridge", "ridge", together, null_seeds, ridge_shifts)
     return found
 
 

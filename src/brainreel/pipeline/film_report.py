@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from brainreel import __version__
+from brainreel.evaluate.brain_to_brain import STRATEGY as BRAIN_TO_BRAIN
 from brainreel.experiment import Experiment
 from brainreel.metrics.identification import DEFINITIONS
+from brainreel.pipeline.audit_report import audit_sections
 from brainreel.pipeline.plan import Plan
 from brainreel.report import (
     Bar,
@@ -54,6 +56,7 @@ LABELS = {
     "contrastive-trained-viewers": "mean over viewers: together, as trained",
     "contrastive-alone-viewers": "mean over viewers: each alone",
     "ridge-viewers": "mean over viewers: ridge",
+    BRAIN_TO_BRAIN: "no model: one viewer against the mean of the others, by their responses",
     "null-ridge": "null: ridge on shifted text",
     "null-contrastive": "null: network on shifted text",
 }
@@ -74,10 +77,11 @@ def write_film_report(experiment: Experiment, plan: Plan) -> Path:
     ]
     if film["windows"]:
         sections.append(_timeline(film))
-    sections.append(_table(rows, [method.name for method in plan.methods]))
+    sections.append(_table(rows, [*(method.name for method in plan.methods), BRAIN_TO_BRAIN]))
     if scores["differences"]:
         sections.append(_differences(scores["differences"]))
     sections += [section for section in (_scaling(means), _newcomers(means), _curves(experiment)) if section]
+    sections += audit_sections(json.loads((folder / "audit.json").read_text()), label)
     sections += [_honesty(manifest.responses, manifest.notes), _what_ran(experiment)]
     report = Report(
         title=f"brainreel: {manifest.title}", sections=tuple(sections), made_with=f"brainreel {__version__}"

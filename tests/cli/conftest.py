@@ -125,9 +125,7 @@ FEW = ("--contrastive.steps", "20", "--contrastive.latent", "64")
 def trained(store, tmp_path_factory) -> Path:
     """An experiment on two of the three people: contrastive, ridge and pooled ridge."""
     run = tmp_path_factory.mktemp("runs") / "two"
-    for strategy in ("contrastive", "ridge", "pooled-ridge"):
-        done(
-            "align", store, "--out", run, "--strategy", strategy, "--subjects", "sub-01", "sub-02", *FEW
-        )
+    for strategy in ("contrastive", "consensus", "ridge", "pooled-ridge"):
+        done("align", store, "--out", run, "--strategy", strategy, "--subjects", "sub-01", "sub-02", *FEW)
     done("evaluate", run)
     return run

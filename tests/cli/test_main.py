@@ -51,7 +51,7 @@ WRONG = {
     "nothing given": (["ingest"], "missing: DATASET, SOURCE, --store DIR;"),
     "a flag lacks its value": (["align", "x", "--out"], "Missing value for argument '--out'"),
     "unknown flag": (["align", "x", "--out", "y", "--stepz", "3"], "--stepz"),
-    "unknown strategy": (["align", "x", "--out", "y", "--strategy", "magic"], "'contrastive', 'ridge', 'pooled-ridge'"),
+    "unknown strategy": (["align", "x", "--out", "y", "--strategy", "magic"], "'contrastive', 'consensus', 'ridge'"),
     "out of range": (
         ["align", "x", "--out", "y", "--contrastive.clips-per-batch", "0"],
         "--contrastive.clips-per-batch is 0: input should be greater than or equal to 2",

@@ -13,7 +13,6 @@ import pytest
 from safetensors.numpy import load, save
 
 from brainreel.align.aligner import Aligner
-from brainreel.store import Store
 
 from .conftest import FEW, call, done, refused
 
@@ -44,13 +43,16 @@ def pack(path: Path, content: dict[str, bytes], *, sums: bool = True, method: in
     return path
 
 
-def test_an_imported_model_serves_newcomers_like_the_original(trained, exported, store, tmp_path, read):
-    said = done("import", exported, "--out", tmp_path / "run")
+@pytest.mark.parametrize("strategy", ["contrastive", "consensus"])
+def test_an_imported_model_serves_newcomers_like_the_original(trained, store, tmp_path, read, strategy):
+    done("export", trained, tmp_path / "file", "--strategy", strategy)
+    said = done("import", tmp_path / "file", "--out", tmp_path / "run")
     assert "trained on 2 people" in said.out
     for amount in (["--minutes", "0"], ["--trials", "40"], []):
         scores = []
         for run in (trained, tmp_path / "run"):
-            done("adapt", run, store, "--subject", "sub-03", *amount, "--json", tmp_path / "scores.json")
+            asked = ("--subject", "sub-03", *amount, "--strategy", strategy)
+            done("adapt", run, store, *asked, "--json", tmp_path / "scores.json")
             scores.append([row["value"] for row in read(tmp_path / "scores.json")["scores"]])
         np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
     again = done("adapt", tmp_path / "run", store, "--subject", "sub-01", "--minutes", "0")
@@ -224,4 +226,3 @@ def test_nothing_is_overwritten(trained, exported, tmp_path):
 def test_an_imported_model_has_no_predictions_to_score(exported, tmp_path):
     done("import", exported, "--out", tmp_path / "run")
     assert "no predictions" in refused(call("evaluate", tmp_path / "run"))
-    assert Store  # the store's class stays importable beside the command line

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from pydantic import BaseModel, ConfigDict
 
+from brainreel.align.decoders import Decoder, LinearDecoder, NetworkDecoder
 from brainreel.align.examples import Recording
 from brainreel.align.goals import goals_of
 from brainreel.errors import UsageError
@@ -121,3 +122,15 @@ def rebase(model: Aligner, store: Store, targets: Targets) -> Aligner:
     model.goals_ = goals_of([store], targets.values, model.goals_.centre)
     model.decoder_ = model.decoder_.rebased(model.origin_.place(store))
     return model
+
+
+def fitted_to(decoder: Decoder) -> np.ndarray | None:
+    """For each clip of the goals, whether a newcomer who saw it can be fitted to what others made of it.
+
+    None: the strategy fits newcomers to the targets themselves.
+    """
+    if isinstance(decoder, NetworkDecoder):
+        return decoder.clip_latents[0].isfinite().all(-1).numpy()
+    if isinstance(decoder, LinearDecoder) and decoder.answers is not None:
+        return np.isfinite(decoder.answers).all(axis=-1, keepdims=True)[:, 0]
+    return None

@@ -61,15 +61,17 @@ def _cli(command: str, run: Any, arguments: Sequence[str]) -> Any:
 
 def _sentence(framed: str) -> str:
     """The parser's framed, wrapped message as one sentence."""
-    # The first line is the frame with a title.
-    lines = [line.strip("│╭╰╮╯").removeprefix(" ").rstrip() for line in framed.splitlines()[1:]]
-    if lines and lines[0].startswith("Missing from"):
-        # Names stand below, each with its help text further in.
-        names = [line.strip() for line in lines[1:] if re.match(r" {4}\S", line)]
-        return f"missing: {', '.join(names)}"
+    # The first line is the frame with a title; the frame is of spaces where the terminal has no lines to draw.
+    lines = [line.strip("│╭╰╮╯").rstrip() for line in framed.splitlines()[1:]]
+    missing = [index for index, line in enumerate(lines) if line.lstrip().startswith("Missing from")]
+    if missing:
+        # Names stand below, four spaces further in, each with its help text still further in.
+        depth = len(lines[missing[0]]) - len(lines[missing[0]].lstrip()) + 4
+        names = [line.strip() for line in lines[missing[0] :] if re.match(rf" {{{depth}}}\S", line)]
+        return f"missing: {', '.join(name for name in names if not name.startswith('brainreel'))}"
     kept: list[str] = []
     for line in lines:
-        if not line.strip("─- ") or line.startswith(("Argument helptext", "For full helptext")):
+        if not line.strip("─- ") or line.strip().startswith(("Argument helptext", "For full helptext")):
             if kept:
                 break
             continue

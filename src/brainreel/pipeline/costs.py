@@ -73,7 +73,7 @@ def align_cost(job: AlignJob, size: Size) -> Cost:
     total = Cost()
     for group in job.groups:
         people = len(group.train)
-        one = _ridge(job.config, people, size) if "ridge" in job.config.strategy else _network(job.config, people, size)
+        one = _COSTS[job.config.strategy](job.config, people, size)
         predictions = 4.0 * size.dim * size.trials / 8 * max(people, len(group.newcomers) * max(1, len(job.minutes)))
         total = total.then(Cost(one.seconds + GROUP_S, 3 * predictions, one.memory_bytes))
     kept = _parameters(job.config, len(job.groups[0].train), size) if len(job.groups) == 1 else 0.0
@@ -115,6 +115,13 @@ def _ridge(config: AlignConfig, people: int, size: Size) -> Cost:
     return Cost(models * one / FLOPS, 0.0, START_BYTES + 6 * 4.0 * trials * size.features)
 
 
+def _consensus(config: AlignConfig, people: int, size: Size) -> Cost:
+    """Everybody alone, then two closed forms; of one group, since groups share what people learnt alone."""
+    alone = config.model_copy(update={"contrastive": config.contrastive.model_copy(update={"depth": 0})})
+    solved = Cost(2 * people * _solve_flops(size, size.dim) / FLOPS)
+    return _network(alone, people, size).then(solved)
+
+
 def _solve_flops(size: Size, latent: int) -> float:
     return 2.0 * size.trials * size.features * (size.features + 2 * latent) + size.features**3 / 3
 
@@ -122,3 +129,6 @@ def _solve_flops(size: Size, latent: int) -> float:
 def size(count: float) -> str:
     """«40 MB», «1.2 GB»."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1.0, count / 1e6):.0f} MB"
+
+
+_COSTS = {"contrastive": _network, "consensus": _consensus, "ridge": _ridge, "pooled-ridge": _ridge}

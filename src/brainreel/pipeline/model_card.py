@@ -70,7 +70,7 @@ def _contents(card: Mapping[str, Any]) -> str:
         )
     return (
         "Nobody's alone. No responses are in it, and of what was learnt only means over two or more people: the common "
-        "part of the adapters, the trunk, the population's scaling, and each clip's mean latent."
+        "part of the adapters, the trunk, the population's scaling, and what people made of each clip on average."
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from brainreel.align.aligner import Aligner
 from brainreel.align.decoders import NetworkDecoder
 from brainreel.align.newcomers import adapt, first_minutes
-from brainreel.align.origin import clip_names, rebase
+from brainreel.align.origin import clip_names, fitted_to, rebase
 from brainreel.align.predictions import Predictions
 from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
 from brainreel.evaluate.identification import score_trials
@@ -223,16 +223,15 @@ def _predict(
     given = amount.of(store, own_time)
     own = model.recording(store, subject, given) if len(given) else None
     asked = model.recording(store, subject, test)
-    if isinstance(model.decoder_, NetworkDecoder):
-        known = model.decoder_.weights
-        if asked.space not in known:
+    known, fits = _spaces(model), fitted_to(model.decoder_)
+    if own is None or fits is not None:
+        if known and asked.space not in known:
             raise UsageError(
                 f"{subject} of store {store.name!r} lies in the space {alternatives(asked.space, known)}",
                 expected="a space the model was trained in",
                 do="ingest the recordings in that space, or train a model with them",
             )
-        latents = model.decoder_.clip_latents[0]
-        if own is not None and not bool(latents[own.clip].isfinite().all(-1).any()):
+        if own is not None and fits is not None and not fits[own.clip].any():
             raise UsageError(
                 f"{subject} saw none of the clips that the model was trained on",
                 expected="some clips in common, to fit the adapter to",
@@ -250,6 +249,12 @@ def _predict(
     }
     key = f"{store.name}/{subject}"
     return Predictions({key: embedding}, {key: test}, model.goals_.centre, facts), len(given)
+
+
+def _spaces(model: Aligner) -> list[str]:
+    """The spaces in which the model has something for people it has not seen."""
+    decoder = model.decoder_
+    return list(decoder.weights if isinstance(decoder, NetworkDecoder) else getattr(decoder, "newcomers", ()))
 
 
 def _document(trials: pd.DataFrame, method: Method, plan: Plan, store: Store) -> dict[str, Any]:

@@ -11,13 +11,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brainreel import __version__
 from brainreel.align.aligner import Aligner
 from brainreel.align.decoders import Decoder, LinearDecoder, NetworkDecoder
-from brainreel.align.examples import population_scaling
 from brainreel.align.network import AlignNetwork
 from brainreel.align.origin import Source
 from brainreel.errors import ExperimentError, UsageError, alternatives
@@ -62,7 +62,7 @@ def export_model(
 
     What belongs to single people is left out unless ``with_subjects``: their adapters, their scaling, and what is
     known of clips that fewer than two of them saw. What stays are means over people: the common part of the
-    adapters, the trunk, the population's scaling, and each clip's mean latent.
+    adapters (or the newcomers' map), the trunk, the population's scaling, and each clip's mean latent or answer.
 
     Raises:
         UsageError: if nothing would be left.
@@ -147,8 +147,9 @@ def without_subjects(decoder: Decoder, viewers: tuple[int, ...]) -> Decoder:
         decoder: Trained on people.
         viewers: How many of them saw each clip.
     """
+    seen = np.array([count >= LEAST_PEOPLE for count in viewers])[:, None]
     if isinstance(decoder, LinearDecoder):
-        return _common_maps(decoder)
+        return _common_maps(decoder, seen)
     assert isinstance(decoder, NetworkDecoder)
     members_of = {
         space: [subject for subject, (where, _) in decoder.seats.items() if where == space]
@@ -158,14 +159,13 @@ def without_subjects(decoder: Decoder, viewers: tuple[int, ...]) -> Decoder:
     if not spaces:
         raise _nothing_common("no two people share a space")
     shape = {**decoder.shape, "spaces": {space: (1, decoder.shape["spaces"][space][1]) for space in spaces}}
-    seen = torch.tensor([count >= LEAST_PEOPLE for count in viewers])[:, None]
     return NetworkDecoder(
         scalings={f"{POPULATION}/{space}": decoder.population(space) for space in spaces},
         seats={f"{POPULATION}/{space}": (space, 0) for space in spaces},
         weights={space: decoder.weights[space] for space in spaces},
         members=[_common_network(member, shape) for member in decoder.members],
         shape=shape,
-        clip_latents=[torch.where(seen, latents, torch.nan) for latents in decoder.clip_latents],
+        clip_latents=[torch.where(torch.from_numpy(seen), latents, torch.nan) for latents in decoder.clip_latents],
     )
 
 
@@ -183,20 +183,20 @@ def _common_network(network: AlignNetwork, shape: dict[str, Any]) -> AlignNetwor
     return common.eval().requires_grad_(False)
 
 
-def _common_maps(decoder: LinearDecoder) -> LinearDecoder:
-    if decoder.newcomers is None:
+def _common_maps(decoder: LinearDecoder, seen: np.ndarray) -> LinearDecoder:
+    if not decoder.newcomers:
         raise _nothing_common("ridge has one map per person")
-    people = {
-        space: [subject for subject, mine in decoder.maps.items() if mine is shared]
-        for space, shared in decoder.newcomers.items()
-    }
-    kept = {space: decoder.newcomers[space] for space, members in people.items() if len(members) >= LEAST_PEOPLE}
+    spaces = list(decoder.spaces.values())
+    kept = {space: found for space, found in decoder.newcomers.items() if spaces.count(space) >= LEAST_PEOPLE}
     if not kept:
         raise _nothing_common("no two people share a space")
-    scalings = {
-        f"{POPULATION}/{space}": population_scaling({s: decoder.scalings[s] for s in people[space]}) for space in kept
-    }
-    return LinearDecoder(scalings, {f"{POPULATION}/{space}": values for space, values in kept.items()}, kept)
+    return LinearDecoder(
+        scalings={f"{POPULATION}/{space}": decoder.population(space) for space in kept},
+        spaces={f"{POPULATION}/{space}": space for space in kept},
+        maps={f"{POPULATION}/{space}": found for space, found in kept.items()},
+        newcomers=kept,
+        answers=None if decoder.answers is None else np.where(seen, decoder.answers, np.float32(np.nan)),
+    )
 
 
 def _nothing_common(why: str) -> UsageError:

@@ -1,0 +1,179 @@
+"""`run sherlock` and `demo`: whole runs, killed, interrupted, repeated, changed."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from brainreel.datasets import DATASETS
+
+from .child import finish, start
+from .conftest import call, done, refused
+
+FEW = (
+    "--align.contrastive.steps", "2", "--align.contrastive.latent", "8", "--subjects", "s1", "s2",
+    "--null-ridge", "0", "--null-contrastive", "0",
+)  # fmt: skip
+RESULTS = ("metrics.json", "per_clip.tsv", "captions.tsv")
+
+
+@pytest.fixture(scope="module")
+def command(kit, words):
+    """The words of a run into a folder, with other settings behind."""
+
+    def make(out, *more: object) -> list[str]:
+        arguments = ("run", "sherlock", "--source", kit, "--text-weights", words, "--out", out, *FEW, *more)
+        return [str(argument) for argument in arguments]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def whole(command, tmp_path_factory) -> Path:
+    """An uninterrupted run."""
+    folder = tmp_path_factory.mktemp("film")
+    said = finish(command(folder / "run", "--json", folder / "scores.json"), folder / "log")
+    assert "about" in said.splitlines()[0]
+    assert f"report: {folder / 'run' / 'report.html'}" in said
+    return folder / "run"
+
+
+def finished(out: Path) -> dict[str, tuple[int, int]]:
+    """Every finished stage with what tells whether it was made anew."""
+    made = {}
+    for path in out.rglob("provenance.json"):
+        facts = path.stat()
+        made[path.parent.relative_to(out).as_posix()] = (facts.st_ino, facts.st_mtime_ns)
+    return made
+
+
+def begun(out: Path) -> int:
+    """How many stages have begun; folders may vanish while one looks."""
+    count = 0
+    for folder, folders, names in os.walk(out):
+        count += "config.json" in names
+        folders[:] = [name for name in folders if "sherlock" not in name and folder.count("/fold-") == 0]
+    return count
+
+
+def jobs(stages) -> set[str]:
+    return {"/".join(name.split("/")[:2]) for name in stages}
+
+
+def test_a_whole_run_leaves_what_the_contract_says(whole, read):
+    scores = read(whole / "metrics.json")
+    assert {"schema", "brainreel", "seed", "scores"} <= set(scores)
+    strategies = {row["strategy"] for row in scores["scores"]}
+    assert {"contrastive", "consensus", "ridge", "contrastive-alone"} <= strategies
+    assert read(whole.parent / "scores.json")["scores"] == scores["scores"]
+    assert "The film, read from the brain" in (whole / "report.html").read_text()
+    assert not list(whole.rglob("*.partial"))
+
+
+def test_a_second_run_has_nothing_to_do(command, whole, tmp_path):
+    before, results = finished(whole), [(whole / name).stat().st_mtime_ns for name in RESULTS]
+    said = finish(command(whole), tmp_path / "log")
+    assert "nothing to do" in said
+    assert finished(whole) == before
+    assert [(whole / name).stat().st_mtime_ns for name in RESULTS] == results
+    said = finish(command(whole, "--dry-run"), tmp_path / "log")
+    assert "everything is up to date" in said
+    assert " run" not in said
+
+
+def test_killed_at_any_moment_it_ends_the_same(command, whole, tmp_path):
+    """The moments: just after the n-th stage began, and a random while later."""
+    chance, killed = random.Random(0), 0
+    for stages in sorted(chance.sample(range(1, 24), 3)):
+        process = start(command(tmp_path / "run"), tmp_path / "log")
+        while process.is_alive() and begun(tmp_path / "run") < stages:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 0.2))
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        killed += process.exitcode == -signal.SIGKILL
+    assert killed >= 2, "the run must have been under way when it was killed"
+    kept = finished(tmp_path / "run")
+    finish(command(tmp_path / "run"), tmp_path / "log")
+    assert kept.items() <= finished(tmp_path / "run").items(), "finished stages are not run again"
+    for name in RESULTS:
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_that_it_goes_on(command, tmp_path, number):
+    process = start(command(tmp_path / "run"), tmp_path / "log")
+    while process.is_alive() and begun(tmp_path / "run") < 4:
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    process.join(60)
+    said = (tmp_path / "log").read_text()
+    assert process.exitcode == 130
+    assert said.splitlines()[-1] == "brainreel: interrupted: the same command goes on where this one stopped"
+    assert "Traceback" not in said
+    assert "resume" in done(*command(tmp_path / "run", "--dry-run")).out or "up to date" in said
+
+
+def test_a_changed_setting_runs_exactly_what_depends_on_it(command, whole, tmp_path, read):
+    """And what is scored are the new trainings only, though another seed's lie beside them."""
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    shutil.copytree(run / "align/contrastive/seed-0", run / "align/contrastive/seed-7")
+    before = finished(run)
+    dry = done(*command(run, "--align.ridge.inner-folds", "3", "--dry-run")).out
+    assert [line.split()[0] for line in dry.splitlines() if "run" in line.split()[1:]] == ["align/ridge", "evaluate"]
+    finish(command(run, "--align.contrastive.steps", "3"), tmp_path / "log")
+    changed = {name for name, made in finished(run).items() if before.get(name) != made}
+    assert jobs(changed) == {"align/contrastive", "align/consensus", "evaluate"}
+    assert len([name for name in changed if name.startswith("align/")]) == 16
+    scores = read(run / "metrics.json")["scores"]
+    assert {tuple(row["seeds"]) for row in scores} == {(0,)}
+    assert scores != read(whole / "metrics.json")["scores"]
+
+
+def test_a_store_serves_as_well_as_its_release(command, whole, words, tmp_path):
+    store = whole / "ingest" / "sherlock"
+    arguments = ["run", "sherlock", "--store", str(store), "--text-weights", str(words), *FEW]
+    dry = done(*arguments, "--out", tmp_path / "run", "--dry-run").out
+    assert "ingest" not in dry.split()
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_processes_do_not_share_an_experiment(command, whole):
+    import fcntl
+
+    with (whole / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert "another brainreel process" in refused(call(*command(whole)))
+
+
+def test_a_store_that_is_no_film_is_refused(store, tmp_path):
+    message = refused(call("run", "sherlock", "--store", store, "--out", tmp_path / "run"))
+    assert "use `brainreel align` for other stores" in message
+
+
+def test_the_demo_simulates_and_ends_with_its_report(monkeypatch, tmp_path):
+    """The demo itself is the film benchmark, tested above; here it must simulate, pass the seed on, and resume."""
+    from brainreel.cli import run
+    from brainreel.pipeline import demo
+
+    passed = []
+    monkeypatch.setattr(run, "film", lambda config, out, **what: passed.append((config, out, what)))
+    for _ in range(2):
+        done("demo", "--out", tmp_path / "demo", "--seed", "3", "--size", "tiny")
+    (config, out, what), again = passed
+    assert again == passed[0]
+    assert config.align.seed == 3
+    assert out == tmp_path / "demo"
+    made = what["source"] / "twin.json"
+    before = made.stat().st_mtime_ns
+    assert DATASETS["sherlock"].manifest(what["source"]).simulated
+    done("demo", "--out", tmp_path / "demo", "--seed", "4", "--size", "tiny")
+    assert made.stat().st_mtime_ns != before
+    assert demo.twin_step(4, "tiny").state(demo.Experiment(tmp_path / "demo")) == "up to date"

@@ -19,10 +19,13 @@ from jaxtyping import Float, Int, UInt8
 
 from brainreel.errors import SourceError, UsageError
 
-Frame = UInt8[np.ndarray, "height width 3"]
-Frames = UInt8[np.ndarray, "frames height width 3"]
-Times = Float[np.ndarray, " frames"]
+# The underscores let one call take and return videos of different size and length.
+Frame = UInt8[np.ndarray, "_height _width 3"]
+Frames = UInt8[np.ndarray, "_frames _height _width 3"]
+Times = Float[np.ndarray, " _frames"]
 
+# A whole number of frames per second is a rate too, and run-time type checks tell int from float.
+Rate = float | int
 # Two times that differ by less are the same: the clocks of containers round.
 SAME_TIME_S = 1e-6
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ogv", ".ts")
@@ -70,7 +73,7 @@ class Grid(NamedTuple):
     times_s: Times | None
 
 
-def even_times(frames: int, fps: float) -> Times:
+def even_times(frames: int, fps: Rate) -> Times:
     """When the frames of a constant rate are shown."""
     if not fps > 0:
         raise UsageError(f"fps = {fps:g}", expected="a positive number of frames per second")
@@ -146,7 +149,7 @@ def read_video(path: Path, grid: Grid | None = None, *, known: tuple[Format, Tim
     return Video(frames, times if grid.times_s is None else grid.times_s, source)
 
 
-def write_video(path: Path, frames: Frames, *, fps: float, lossless: bool = False) -> None:
+def write_video(path: Path, frames: Frames, *, fps: Rate, lossless: bool = False) -> None:
     """Write an H.264 file that browsers play; appears whole or not at all.
 
     Lossy, and with halved colour resolution, unless `lossless` (H.264 in RGB, which few browsers play): scores are

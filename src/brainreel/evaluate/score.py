@@ -21,6 +21,7 @@ from brainreel.evaluate.score_tables import latex, markdown, per_clip
 from brainreel.files import write_json, write_text, write_tsv
 from brainreel.metrics.videos import Videos
 from brainreel.progress import duration
+from brainreel.video import Rate
 
 WRONG_PAIRS = 24
 # Measured on one core: seconds for a million pixels (of all frames) measured against a truth, and of a truth's flow.
@@ -54,8 +55,8 @@ def score_videos(
     truth: Videos,
     recons: Mapping[str, Videos],
     *,
-    fps: float | None = None,
-    recon_fps: float | None = None,
+    fps: Rate | None = None,
+    recon_fps: Rate | None = None,
     train: Videos | None = None,
     names: Sequence[str] | None = None,
     networks: Networks | None = None,
@@ -133,7 +134,7 @@ def score_sources(
 
 
 def open_all(
-    truth: Path, recons: Sequence[str], *, train: Path | None, fps: float | None, recon_fps: float | None
+    truth: Path, recons: Sequence[str], *, train: Path | None, fps: Rate | None, recon_fps: Rate | None
 ) -> tuple[Source, dict[str, Source], Source | None]:
     """The sources of a command line; a method is called NAME in NAME=PATH, else after its folder or file."""
     if not recons:
@@ -174,18 +175,24 @@ def shifts_of(clips: int, wrong_pairs: int) -> int:
 
 
 def _named(recons: Sequence[str]) -> list[tuple[str, Path]]:
-    pairs = []
+    pairs: list[tuple[str | None, Path]] = []
     for given in recons:
         name, equals, path = given.partition("=")
-        if equals and not Path(given).exists():
-            pairs.append((name, Path(path)))
-        else:
-            pairs.append(
-                (Path(given).resolve().stem if given.endswith(".npy") else Path(given).resolve().name, Path(given))
-            )
+        pairs.append((name, Path(path)) if equals and not Path(given).exists() else (None, Path(given)))
+    paths = [path.resolve() for name, path in pairs if name is None]
+    stems = [path.stem if path.suffix == ".npy" else path.name for path in paths]
     # Folders are often all called «reconstructions»: the folder above tells them apart.
-    short = [name for name, _ in pairs]
-    return [(f"{path.resolve().parent.name}/{name}" if short.count(name) > 1 else name, path) for name, path in pairs]
+    called = dict(
+        zip(
+            paths,
+            (
+                f"{path.parent.name}/{stem}" if stems.count(stem) > 1 else stem
+                for path, stem in zip(paths, stems, strict=True)
+            ),
+            strict=True,
+        )
+    )
+    return [(called[path.resolve()] if name is None else name, path) for name, path in pairs]
 
 
 def _controls(truth: Source, recons: Mapping[str, Source], shifts: int, trained: bool) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def _difference(first: Column, second: Column, resamples: Resamples, seed: int) 
     measure = first.measure
     fact = FACTS.get(measure.metric, {}).get(measure.definition)
     direction = "higher" if fact is None else fact.direction
-    both = ~np.isnan(first.parts + second.parts).any(axis=1)
+    both = np.isnan(first.parts + second.parts).sum(axis=1) == 0
     one, other = (np.where(both[:, None], column.parts, np.nan) for column in (first, second))
     infinite = bool(np.isinf(one).any() or np.isinf(other).any())
     value = np.nan if infinite else total(measure, one) - total(measure, other)

@@ -25,7 +25,7 @@ MOTION_FPS = 8.0
 # Longer or larger clips' published flow is taken stretch by stretch; only the error's mean is kept.
 LARGEST_FLOW_BYTES = 64 * 2**20
 
-Parts = Float[np.ndarray, "*any measures 2"]
+Parts = Float[np.ndarray, "*any 2"]
 
 
 class Measure(NamedTuple):
@@ -35,11 +35,11 @@ class Measure(NamedTuple):
     definition: str
     kind: Literal["mean", "ratio", "decibel"] = "mean"
 
-    def of(self, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-        """The value of sums of parts; NaN where nothing was defined."""
+    def of(self, parts: Parts) -> Float[np.ndarray, "*any"]:
+        """The value of parts, or of sums of parts; NaN where nothing was defined."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(denominator > 0, numerator / denominator, np.nan)
-            return 10 * np.log10(PEAK**2 / ratio) if self.kind == "decibel" else ratio
+            ratio = np.where(parts[..., 1] > 0, parts[..., 0] / parts[..., 1], np.nan)
+            return np.asarray(10 * np.log10(PEAK**2 / ratio) if self.kind == "decibel" else ratio)
 
 
 MEASURES = (

@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from brainreel.errors import SourceError, UsageError
 from brainreel.evaluate.score_sources import Looked, Source
-from brainreel.video import Format, Grid, Times, even_times, nearest_frames
+from brainreel.video import Format, Grid, Rate, Times, even_times, nearest_frames
 
 # Clips differ in length by less than this, or they do not show the same.
 LONGEST_STRAY = 0.1
@@ -86,7 +86,7 @@ def check_durations(truth: Format, recon: Format, names: tuple[str, str]) -> Non
         )
 
 
-def frames_at(looked: Looked, rate: float) -> Int[np.ndarray, " times"] | None:
+def frames_at(looked: Looked, rate: Rate) -> Int[np.ndarray, " times"] | None:
     """Which frames of a clip are shown at the times of a constant rate; None where its own is not known."""
     if looked.times_s is None or looked.format.duration_s is None:
         return None

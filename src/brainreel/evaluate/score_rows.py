@@ -41,7 +41,7 @@ class Column:
 
     def values(self) -> Float[np.ndarray, " clips"]:
         """Each clip's own value."""
-        return self.measure.of(self.parts[:, 0], self.parts[:, 1])
+        return self.measure.of(self.parts)
 
 
 def columns(measured: Measured, pairs: Pairs, *, seed: int) -> list[Column]:
@@ -93,8 +93,7 @@ def as_parts(values: Float[np.ndarray, " clips"]) -> Float[np.ndarray, "clips 2"
 
 def total(measure: Measure, parts: Float[np.ndarray, "clips 2"]) -> float:
     """The value of a set of clips."""
-    sums = np.nansum(parts, axis=0)
-    return float(measure.of(sums[0], sums[1]))
+    return float(measure.of(np.nansum(parts, axis=0)))
 
 
 class Resamples:
@@ -111,8 +110,7 @@ class Resamples:
     def values(self, measure: Measure, parts: Float[np.ndarray, "clips 2"]) -> Float[np.ndarray, " resamples"]:
         """The value of each resample."""
         known = np.nan_to_num(parts, nan=0.0, posinf=0.0)
-        sums = self.counts @ known
-        return measure.of(sums[:, 0], sums[:, 1])
+        return measure.of(self.counts @ known)
 
 
 def interval(values: Float[np.ndarray, " resamples"]) -> list[float] | None:

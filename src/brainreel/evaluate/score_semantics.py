@@ -7,7 +7,7 @@ selector of the reconstructions cannot be seen from videos, so `circular` is nul
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
@@ -34,26 +34,27 @@ FRAMES = 16
 BATCH = 8
 WAYS = ((2, 1), (10, 1), (50, 1))
 
-Views = Float32[np.ndarray, "clips views dim"]
+Views = Float32[np.ndarray, "_clips _views _dim"]
 Kind = Literal["clip", "image_classifier", "video_classifier"]
 
 
+@runtime_checkable
 class Network(Protocol):
     """What `brainreel.encoders.visual.load_visual` returns."""
 
     identity: dict[str, Any]
 
-    def features(self, videos: UInt8[np.ndarray, "clips frames height width 3"]) -> Views:
+    def features(self, videos: UInt8[np.ndarray, "_clips _frames _height _width 3"]) -> Views:
         """Vectors, one per frame or one per clip."""
         ...
 
-    def logits(self, videos: UInt8[np.ndarray, "clips frames height width 3"]) -> Views:
+    def logits(self, videos: UInt8[np.ndarray, "_clips _frames _height _width 3"]) -> Views:
         """Class scores, one row per frame or per clip; only classifiers have them."""
         ...
 
 
 Networks = dict[Kind, Network]
-Answer = Callable[[UInt8[np.ndarray, "clips frames height width 3"]], Views]
+Answer = Callable[[UInt8[np.ndarray, "_clips _frames _height _width 3"]], Views]
 
 
 def semantic_columns(

@@ -11,7 +11,20 @@ import numpy as np
 
 from brainreel.errors import SourceError, UsageError
 from brainreel.metrics.videos import Videos, check_videos
-from brainreel.video import SUFFIXES, Format, Frame, Frames, Grid, Times, Video, even_times, look, read_video, resample
+from brainreel.video import (
+    SUFFIXES,
+    Format,
+    Frame,
+    Frames,
+    Grid,
+    Rate,
+    Times,
+    Video,
+    even_times,
+    look,
+    read_video,
+    resample,
+)
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 # A clip lies in memory whole, twice.
@@ -71,7 +84,7 @@ class Source(ABC):
 class ArrayClips(Source):
     """The rows of a (clips, frames, H, W, 3) uint8 array, which may be a memory map."""
 
-    def __init__(self, videos: Videos, where: str, *, fps: float | None, names: Sequence[str] | None = None) -> None:
+    def __init__(self, videos: Videos, where: str, *, fps: Rate | None, names: Sequence[str] | None = None) -> None:
         _check_array(videos, where)
         if names is not None and (len(names) != len(videos) or len(set(names)) != len(names)):
             raise UsageError(f"{len(set(names))} different names", expected=f"one for each of {len(videos)} clips")
@@ -123,7 +136,7 @@ class VideoFiles(Source):
 class FrameFolders(Source):
     """A folder of folders of images, each a clip; frames are in the order of the numbers in their names."""
 
-    def __init__(self, folder: Path, folders: Sequence[Path], ignored: Sequence[str], *, fps: float | None) -> None:
+    def __init__(self, folder: Path, folders: Sequence[Path], ignored: Sequence[str], *, fps: Rate | None) -> None:
         super().__init__(str(folder), [each.name for each in folders], named=True, ignored=ignored)
         self.folders, self.fps = tuple(folders), fps
 
@@ -159,7 +172,7 @@ class _Images(Sequence[Frame]):
         return _image(self.files[index])
 
 
-def open_source(path: Path, *, fps: float | None = None) -> Source:
+def open_source(path: Path, *, fps: Rate | None = None) -> Source:
     """The clips of a folder or of an .npy file.
 
     Args:
@@ -185,7 +198,7 @@ def open_source(path: Path, *, fps: float | None = None) -> Source:
     )
 
 
-def _open_folder(path: Path, fps: float | None) -> Source:
+def _open_folder(path: Path, fps: Rate | None) -> Source:
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in SUFFIXES]
     folders = [entry for entry in entries if entry.is_dir()]
@@ -216,7 +229,7 @@ def _check_array(videos: np.ndarray, where: str) -> None:
     check_videos(videos, where)
 
 
-def _with_rate(shape: Sequence[int], fps: float | None) -> Looked:
+def _with_rate(shape: Sequence[int], fps: Rate | None) -> Looked:
     frames, height, width = shape
     times = None if fps is None else even_times(frames, fps)
     return Looked(Format(frames, height, width, None if fps is None else frames / fps), times)

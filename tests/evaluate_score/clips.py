@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 
-def moving(clips: int, frames: int = 4, size: int = 32, step: int = 2, seed: int = 0) -> np.ndarray:
+def moving(clips: int, frames: int = 4, size: int = 32, step: int = 1, seed: int = 0) -> np.ndarray:
     """Smooth coloured textures, each drifting into its own direction."""
     rng = np.random.default_rng(seed)
     out = np.empty((clips, frames, size, size, 3), np.uint8)

@@ -32,7 +32,7 @@ def folder(tmp_path_factory, truth):
     for name, videos in {"shown": truth, "ours": noisy(truth, 15), "theirs": noisy(truth, 40)}.items():
         np.save(root / f"{name}.npy", videos)
         for clip, frames in zip(NAMES, videos, strict=True):
-            write_video(root / name / f"{clip}.mp4", frames, fps=8, lossless=True)
+            write_video(root / name / f"{clip}.mp4", frames, fps=16, lossless=True)
             (root / f"{name}_frames" / clip).mkdir(parents=True)
             for index, frame in enumerate(frames):
                 # 8.png comes before 10.png.
@@ -55,7 +55,7 @@ def test_videos_frames_and_arrays_score_alike(folder, tmp_path, capsys):
                 "--recon",
                 f"ours={folder}/ours{suffix}",
                 "--fps",
-                8,
+                16,
                 "--json",
                 file,
             )
@@ -162,15 +162,15 @@ def test_bad_frames_are_one_sentence(folder, tmp_path, capsys, damage, said):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda root, truth: write_video(root / "cat.mp4", np.concatenate([truth[2]] * 2), fps=8), "lasts"),
+        (lambda root, truth: write_video(root / "cat.mp4", np.concatenate([truth[2]] * 2), fps=16), "lasts"),
         (
             lambda root, truth: (root / "cat.mp4").write_bytes((root / "cat.mp4").read_bytes()[:900]),
             "cannot be read as video",
         ),
         (lambda root, truth: (root / "cat.mp4").write_bytes(b""), "cannot be read as video"),
         (lambda root, truth: (root / "cat.mp4").unlink(), "1 of 3 clips .* not in"),
-        (lambda root, truth: write_video(root / "dog.mp4", truth[0], fps=8), "1 of 4 clips .* not in"),
-        (lambda root, truth: write_video(root / "cat.mkv", truth[0], fps=8), "2 videos named cat"),
+        (lambda root, truth: write_video(root / "dog.mp4", truth[0], fps=16), "1 of 4 clips .* not in"),
+        (lambda root, truth: write_video(root / "cat.mkv", truth[0], fps=16), "2 videos named cat"),
         (lambda root, truth: [path.unlink() for path in root.iterdir()], "holds no videos"),
         (lambda root, truth: (root / "frames").mkdir(), "holds videos .* and folders"),
     ],
@@ -226,7 +226,7 @@ def test_methods_are_called_after_their_folders(tmp_path):
     from brainreel.evaluate.score import open_all
 
     for each in ("a/recon", "b/recon", "c/other", "shown"):
-        write_video(tmp_path / each / "cat.mp4", moving(1)[0], fps=8)
+        write_video(tmp_path / each / "cat.mp4", moving(1)[0], fps=16)
     given = [f"{tmp_path}/a/recon", f"{tmp_path}/b/recon/", f"{tmp_path}/c/other", f"mine={tmp_path}/shown"]
     _, recons, _ = open_all(tmp_path / "shown", given, train=None, fps=None, recon_fps=None)
     assert list(recons) == ["a/recon", "b/recon", "other", "mine"]
@@ -249,7 +249,7 @@ def refused(capsys, said: str, *arguments: object) -> None:
 
 def test_other_files_are_ignored_and_it_is_said(folder, tmp_path, capsys, truth):
     for name, videos in (("a", truth), ("b", noisy(truth, 10))):
-        write_video(tmp_path / name / "cat.mp4", videos[2], fps=8, lossless=True)
+        write_video(tmp_path / name / "cat.mp4", videos[2], fps=16, lossless=True)
     (tmp_path / "b" / "captions.tsv").write_text("clip_id\tcaption\n")
     assert run("--truth", tmp_path / "a", "--recon", tmp_path / "b", "--json", tmp_path / "o.json") == 0
     assert "captions.tsv" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def recons(truth):
 
 @pytest.fixture(scope="module")
 def document(truth, recons, train):
-    return score_videos(truth, recons, fps=8, train=train, wrong_pairs=1)
+    return score_videos(truth, recons, fps=16, train=train, wrong_pairs=1)
 
 
 def test_identity_is_perfect(document):
@@ -93,13 +93,13 @@ def test_values_are_those_of_the_metric_functions(document, truth, recons, train
             value = getattr(metrics, metric)(truth, recon, definition=definition).mean()
             assert rows[metric, definition]["value"] == pytest.approx(value, rel=1e-6), definition
     assert rows["psnr", "clip"]["value"] == pytest.approx(metrics.aggregate_psnr(metrics.psnr(truth, recon)))
-    flow = flow_scores(truth, recon, fps=8)
+    flow = flow_scores(truth, recon, fps=16)
     assert rows["endpoint_error", "relative"]["value"] == pytest.approx(metrics.aggregate_endpoint_error(flow))
     published = metrics.endpoint_error(truth, recon, definition="published-farneback")
     assert rows["endpoint_error", "published-farneback"]["value"] == pytest.approx(published.mean())
     assert rows["direction_agreement", "mean-flow"]["value"] == pytest.approx(flow.direction.mean())
-    training = motion_energy_statistics(train, fps=8)
-    energy = metrics.motion_energy_correlation(truth, recon, training=training, fps=8).mean()
+    training = motion_energy_statistics(train, fps=16)
+    energy = metrics.motion_energy_correlation(truth, recon, training=training, fps=16).mean()
     assert rows["motion_energy_correlation", "pymoten-96"]["value"] == pytest.approx(energy)
 
 
@@ -125,7 +125,7 @@ def test_null_videos_are_those_of_the_metrics(document, truth, train):
     assert ssim["null_flat_grey"] == pytest.approx(metrics.ssim(truth, np.full_like(truth, 128)).mean())
     assert ssim["null_mean_clip"] == ssim["constant"] == pytest.approx(metrics.ssim(truth, mean).mean())
     assert ssim["null_blurred_nearest"] == pytest.approx(metrics.ssim(truth, nearest).mean())
-    flow = metrics.aggregate_endpoint_error(flow_scores(truth, mean, fps=8))
+    flow = metrics.aggregate_endpoint_error(flow_scores(truth, mean, fps=16))
     assert rows["endpoint_error", "relative"]["null_mean_clip"] == pytest.approx(flow)
     assert rows["pixel_correlation", "clip"]["null_flat_grey"] is None
 
@@ -208,11 +208,11 @@ def test_two_equal_methods_do_not_differ(truth, recons):
 def test_what_is_undefined_is_counted_and_a_still_truth_costs(truth, recons):
     shown = truth.copy()
     shown[2] = shown[2][:1]
-    rows = rows_of(score_videos(shown, {"close": recons["close"]}, fps=8, wrong_pairs=1), "close")
+    rows = rows_of(score_videos(shown, {"close": recons["close"]}, fps=16, wrong_pairs=1), "close")
     assert rows["direction_agreement", "mean-flow"]["undefined"] == 1
     assert "undefined in 1 of 6 clips" in rows["direction_agreement", "mean-flow"]["note"]
     # Motion that was made up where nothing moved counts in the error.
-    flow = flow_scores(shown, recons["close"], fps=8)
+    flow = flow_scores(shown, recons["close"], fps=16)
     expected = flow.error.sum() / flow.motion.sum()
     assert rows["endpoint_error", "relative"]["value"] == pytest.approx(expected)
 
@@ -223,7 +223,7 @@ def test_without_a_rate_what_needs_one_is_null_and_says_so(truth, recons):
         assert rows[key]["value"] is None
         assert "--fps" in rows[key]["note"]
     assert rows["endpoint_error", "published-farneback"]["value"] > 0
-    with_rate = rows_of(score_videos(truth[:1], {"close": recons["close"][:1]}, fps=8), "close")
+    with_rate = rows_of(score_videos(truth[:1], {"close": recons["close"][:1]}, fps=16), "close")
     assert "--train" in with_rate["motion_energy_correlation", "pymoten-96"]["note"]
 
 
@@ -240,13 +240,13 @@ def test_copies_of_a_clip_are_no_wrong_pairs(recons, truth):
 
 def test_a_training_clip_that_is_tested_is_refused(truth, recons, train):
     with pytest.raises(SourceError, match="one of the clips to be scored"):
-        score_videos(truth, {"close": recons["close"]}, fps=8, train=np.concatenate([train, truth[3:4]]))
+        score_videos(truth, {"close": recons["close"]}, fps=16, train=np.concatenate([train, truth[3:4]]))
 
 
 def test_reconstructions_of_other_size_and_rate_are_resampled_and_it_is_said(truth):
     small = truth[:, ::2, ::2, ::2]
     # Two frames in the time of four.
-    found = score_videos(truth, {"small": small}, fps=8, recon_fps=4, wrong_pairs=1)
+    found = score_videos(truth, {"small": small}, fps=16, recon_fps=8, wrong_pairs=1)
     (group,) = found["resampling"]
     assert group["clips"] == 6
     assert group["spatial"] == "Pillow BICUBIC with antialiasing, 16×16 → 32×32"
@@ -269,7 +269,7 @@ def test_long_flow_taken_in_stretches_is_the_same(truth, recons, monkeypatch):
 
 def test_per_clip_values_average_to_the_rows(truth, recons):
     names = list("fbdace")
-    shown, made = (ArrayClips(each, "array", fps=8, names=names) for each in (truth, recons["far"]))
+    shown, made = (ArrayClips(each, "array", fps=16, names=names) for each in (truth, recons["far"]))
     scored = score_sources(shown, {"far": made}, wrong_pairs=1)
     table = per_clip(scored.columns, scored.clips)
     ssim = table[table["definition"] == "gaussian-rgb"]
@@ -294,7 +294,7 @@ def test_per_clip_values_average_to_the_rows(truth, recons):
         (lambda v: v[:0], "shape"),
     ],
 )
-@pytest.mark.parametrize("fps", [None, 8])
+@pytest.mark.parametrize("fps", [None, 16])
 def test_arrays_that_do_not_fit_are_refused(truth, change, said, fps):
     if fps and said == "frames":
         said = "lasts"

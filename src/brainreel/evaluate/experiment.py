@@ -8,6 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from brainreel.align.predictions import Predictions
+from brainreel.evaluate.audit_experiment import audit_experiment
+from brainreel.evaluate.brain_to_brain import brain_to_brain_rows
 from brainreel.evaluate.film import film_readings
 from brainreel.evaluate.identification import by_dataset, score_trials
 from brainreel.evaluate.methods import Method, find
@@ -15,6 +18,7 @@ from brainreel.evaluate.scores import difference_row, document, score_rows
 from brainreel.files import write_json, write_tsv
 from brainreel.progress import track
 from brainreel.store.reader import Store
+from brainreel.store.several import Folds
 from brainreel.store.targets import Targets
 
 _PER_CLIP = (
@@ -33,7 +37,7 @@ def evaluate_methods(
     seed: int,
     folder: Path,
 ) -> None:
-    """Write metrics.json, per_clip.tsv, captions.tsv and film.json of an experiment to ``folder``.
+    """Write metrics.json, per_clip.tsv, captions.tsv, film.json and audit.json of an experiment to ``folder``.
 
     Args:
         root: The experiment's folder.
@@ -56,6 +60,10 @@ def evaluate_methods(
         scored[method.name] = trials.assign(strategy=method.name)
         for dataset, part in by_dataset(trials):
             rows += score_rows(part, method, target=target, continuous=continuous[dataset], seed=seed)
+    folds = _folds(root, methods[0])
+    for store in stores:
+        if continuous[store.name]:
+            rows += brain_to_brain_rows(store, folds, seed)
     compared = [
         row
         for first, second in differences
@@ -65,9 +73,17 @@ def evaluate_methods(
     write_json(folder / "metrics.json", document(rows, compared, seed))
     everything = pd.concat(scored.values(), ignore_index=True)
     write_tsv(folder / "per_clip.tsv", everything.reindex(columns=list(_PER_CLIP)).round(6))
+    audit = audit_experiment(root, stores, targets, methods, scored, seed=seed)
+    write_json(folder / "audit.json", audit)
     film = film_readings(root, stores, targets, methods, scored)
     write_json(folder / "film.json", film)
     write_tsv(folder / "captions.tsv", _captions(film))
+
+
+def _folds(root: Path, method: Method) -> Folds:
+    """What the experiment's test trials go by, as its predictions say."""
+    files = find(root, method).files
+    return Predictions.read(next(iter(files[min(files)].values()))).facts["folds"]
 
 
 def _captions(film: dict[str, Any]) -> pd.DataFrame:

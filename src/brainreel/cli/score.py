@@ -72,15 +72,15 @@ def run(
 
 def _networks(clip: str | None, image: str | None, video: str | None, device: str) -> dict:
     """The networks that were asked for; loading them takes torch, which scoring without them does not."""
-    wanted = {"clip": ("clip", clip), "image_classifier": ("vit", image), "video_classifier": ("videomae", video)}
-    wanted = {key: each for key, each in wanted.items() if each[1] is not None}
+    given = (("clip", "clip", clip), ("image_classifier", "vit", image), ("video_classifier", "videomae", video))
+    wanted = [(use, kind, weights) for use, kind, weights in given if weights is not None]
     if not wanted:
         return {}
     from brainreel.encoders.visual import load_visual
     from brainreel.training.devices import pick_device
 
     where = str(pick_device(device))
-    return {key: load_visual(kind, weights, where) for key, (kind, weights) in wanted.items()}
+    return {use: load_visual(kind, weights, where) for use, kind, weights in wanted}
 
 
 def _resampled(groups: list[dict]) -> list[str]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "encode": "what was shown → targets",
     "align": "stage 1: train responses → embeddings in every fold",
     "evaluate": "score an experiment, with its controls",
+    "score": "score anybody's reconstructions, and compare methods",
     "report": "write an experiment's report.html",
     "adapt": "a new person on a trained model, zero-shot or with a few minutes",
     "export": "a trained model as one file, without anybody's brain data",

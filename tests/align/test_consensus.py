@@ -146,7 +146,7 @@ def test_mean_answers_count_people_and_not_repetitions():
 
 def test_statistics_of_few_trials_are_drawn_to_the_populations():
     own, everybody = Scaling(np.array([4.0]), np.array([3.0])), Scaling(np.array([0.0]), np.array([1.0]))
-    none, half = shrunk_scaling(own, 0, everybody, 400), shrunk_scaling(own, 400, everybody, 400)
+    none, half = shrunk_scaling(own, 0, everybody, 400.0), shrunk_scaling(own, 400, everybody, 400.0)
     np.testing.assert_allclose([none.mean[0], none.std[0]], [0, 1])
     # A mixture of both: mean 2, variance the mean of both variances and the spread of their means.
     np.testing.assert_allclose([half.mean[0], half.std[0] ** 2], [2, (9 + 4 + 1 + 4) / 2])

@@ -190,7 +190,7 @@ def _rows(trials: pd.DataFrame, units: str, seed: int) -> list[dict[str, Any]]:
     for name, (column, only) in QUESTIONS.items():
         counted = trials[column].notna().to_numpy()
         if only is not None:
-            counted &= (trials[only[0]] == only[1]).to_numpy()
+            counted = counted & (trials[only[0]] == only[1]).to_numpy()
         some = trials.iloc[np.flatnonzero(counted)]
         if some.empty:
             continue

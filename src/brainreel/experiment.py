@@ -171,7 +171,7 @@ class Experiment:
         return self.root / name
 
     @staticmethod
-    def _work(work: Callable[[Path], None], partial: Path, name: str) -> None:
+    def _work(work: Callable[[Path], object], partial: Path, name: str) -> None:
         try:
             work(partial)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -44,7 +45,11 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_tsv(path: Path, table: pd.DataFrame) -> None:
     """`write_text` of a tab-separated table; empty cells are ``n/a``, as in BIDS."""
-    write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n"))
+    content = table.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+    if "\r" in content:
+        # A bare carriage return, as spreadsheets have them, would end the row when it is read.
+        content = table.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_text(path, content)
 
 
 def read_tsv(

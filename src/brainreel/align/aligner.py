@@ -12,11 +12,12 @@ from jaxtyping import Float, Int
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import Decoder, load_decoder, save_decoder
 from brainreel.align.examples import Recording
-from brainreel.align.goals import Goals
-from brainreel.align.strategies import STRATEGIES
+from brainreel.align.goals import Goals, goals_of
+from brainreel.align.origin import Origin, origin_of
+from brainreel.align.strategies import STRATEGIES, Known
 from brainreel.cortex.standardise import fit_scaling
 from brainreel.cortex.windows import Context
-from brainreel.errors import FoldError, UsageError, alternatives
+from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
 from brainreel.store.reader import Store
 from brainreel.store.several import Folds, roles_in
 from brainreel.store.targets import Targets, read_targets
@@ -35,6 +36,7 @@ class Aligner:
         decoder_: After `fit`: responses → embeddings.
         also_: After `fit`: other decoders that training left behind (``trained``: before the refit).
         subjects_: After `fit`: who was trained on, as ``dataset/subject``.
+        origin_: After `fit`: what newcomers need to know of the training.
     """
 
     def __init__(self, config: AlignConfig | None = None, *, device: str = "auto", **settings: Any) -> None:
@@ -54,6 +56,7 @@ class Aligner:
         subjects: Sequence[str] | None = None,
         targets: Sequence[Targets] | Path | None = None,
         folder: Path | None = None,
+        known: Known | None = None,
     ) -> Aligner:
         """Train on the training trials of a fold.
 
@@ -65,6 +68,7 @@ class Aligner:
             subjects: Only these (``s1``, or ``dataset/s1`` where datasets share names); default: everyone.
             targets: Targets of each store, or the folder they lie in; default: those in the stores.
             folder: For checkpoints; a training found there goes on.
+            known: ``also_`` of an earlier training of these people on the same fold, which is then not repeated.
 
         Raises:
             BrainreelError: if folds, subjects or targets do not exist or nothing is left to train on.
@@ -82,9 +86,12 @@ class Aligner:
         check_subjects(opened, subjects)
         if not recordings:
             raise FoldError(f"fold {fold} of {folds!r} has no training trials of these subjects", do="choose another")
-        fitted = STRATEGIES[self.config.strategy](recordings, self.goals_, self.config, folder, self._device)
+        fitted = STRATEGIES[self.config.strategy](
+            recordings, self.goals_, self.config, folder, self._device, known or {}
+        )
         self.decoder_, self.also_ = fitted.decoder, fitted.also
         self.subjects_ = [recording.subject for recording in recordings]
+        self.origin_ = origin_of(opened, found, recordings, folds, fold)
         return self
 
     def recording(self, store: Store, subject: str, rows: Int[np.ndarray, " trials"], offset: int = 0) -> Recording:
@@ -108,7 +115,7 @@ class Aligner:
         *,
         role: str | None = None,
         folds: Folds = None,
-        fold: int = 0,
+        fold: int | None = None,
         rows: Int[np.ndarray, " trials"] | None = None,
         decoder: Decoder | None = None,
     ) -> Float[np.ndarray, "trials dim"]:
@@ -118,14 +125,15 @@ class Aligner:
             store: Where the responses are.
             subject: Whose.
             role: Only trials with this role in the fold that was trained on; default: all trials.
-            folds: Another list of folds than the first of the store.
-            fold: Which fold.
+            folds: Other folds than those that were trained on.
+            fold: Another fold than the one that was trained on.
             rows: Rows of the trials table, instead of a role.
             decoder: One of ``also_`` instead of ``decoder_``.
         """
         store = store if isinstance(store, Store) else Store(store)
         if rows is None:
-            keep = None if role is None else roles_in(store, folds, fold) == role
+            number = self.origin_.fold if fold is None else fold
+            keep = None if role is None else roles_in(store, folds or self.origin_.folds, number) == role
             rows = store.rows(subject, keep)
         responses = store.responses(subject, rows, contexts_for(store, self.config.contexts))
         return (decoder or self.decoder_).embed(f"{store.name}/{subject}", responses)
@@ -133,15 +141,34 @@ class Aligner:
     def save(self, path: Path) -> None:
         """Write the decoder (without responses or targets) as one safetensors file."""
         save_decoder(
-            path, self.decoder_, {"config": self.config.model_dump(mode="json"), "centre": self.goals_.centre.tolist()}
+            path,
+            self.decoder_,
+            {
+                "config": self.config.model_dump(mode="json"),
+                "centre": self.goals_.centre.tolist(),
+                "origin": self.origin_.model_dump(mode="json"),
+            },
         )
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Aligner:
-        """Read what `save` wrote."""
+        """Read what `save` wrote; the goals are empty until `origin.rebase` gives the model a store's.
+
+        Raises:
+            ExperimentError: if the file is not a decoder of this version.
+        """
         decoder, facts = load_decoder(path)
-        model = cls(AlignConfig.model_validate(facts["config"]), device=device)
-        model.decoder_, model.also_, model.subjects_ = decoder, {}, list(decoder.scalings)
+        try:
+            model = cls(AlignConfig.model_validate(facts["config"]), device=device)
+            model.origin_ = Origin.model_validate(facts["origin"])
+            centre = np.asarray(facts["centre"], np.float32)
+        except (KeyError, ValueError) as error:
+            raise ExperimentError(
+                f"{path} was not saved by this version of brainreel ({str(error).splitlines()[0]})",
+                do="run `brainreel align` again",
+            ) from error
+        model.goals_ = goals_of([], np.empty((0, len(centre)), np.float32), centre)
+        model.decoder_, model.also_, model.subjects_ = decoder, {}, list(model.origin_.subjects)
         return model
 
     def _targets(self, stores: Sequence[Store], targets: Sequence[Targets] | Path | None) -> list[Targets]:
@@ -166,15 +193,7 @@ def build_goals(
     if not len(trained):
         raise FoldError(f"fold {fold} of {folds!r} has no training trials", do="choose another fold")
     centre = values[trained].mean(0, dtype=np.float64).astype(np.float32)
-    stimulus, onset, end = [], [], []
-    for store in stores:
-        timed = store.clips["onset_s"].notna().to_numpy() & (store.clips["stimulus"] != "").to_numpy()
-        names = np.where(timed, store.clips["stimulus"], store.clips["clip_id"])
-        stimulus += [f"{store.name}/{name}" for name in names]
-        onset.append(np.where(timed, store.clips["onset_s"], 0.0).astype(float))
-        end.append(onset[-1] + store.clips["duration_s"].to_numpy(float))
-    _, codes = np.unique(np.array(stimulus), return_inverse=True)
-    goals = Goals((values - centre).astype(np.float32), centre, codes, np.concatenate(onset), np.concatenate(end))
+    goals = goals_of(stores, values, centre)
     return goals, offsets[:-1], training
 
 

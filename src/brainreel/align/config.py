@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from brainreel.cortex.windows import Context
 
-StrategyName = Literal["contrastive", "ridge", "pooled-ridge"]
+StrategyName = Literal["contrastive", "consensus", "ridge", "pooled-ridge"]
 
 
 class ContrastiveConfig(BaseModel):
@@ -32,6 +32,20 @@ class ContrastiveConfig(BaseModel):
     newcomer_penalty: float = Field(default=300.0, gt=0, description="of the closed form for a newcomer's minutes")
 
 
+class ConsensusConfig(BaseModel):
+    """Fitting everybody to the mean answer of the others; how people learn alone is in the contrastive settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    penalty: float = Field(default=100.0, gt=0)
+    newcomer_penalty: float = Field(default=1000.0, gt=0, description="of the map for the unseen, per trained subject")
+    own_penalty: float = Field(
+        default=1e6, gt=0, description="of a newcomer's own minutes against that map, divided by their trials"
+    )
+    own_statistics: float = Field(
+        default=400.0, ge=0, description="trials at which a newcomer's own mean and spread count half"
+    )
+
+
 class RidgeConfig(BaseModel):
     """Ridge regression from responses to targets; the penalty is chosen inside the training trials."""
 
@@ -49,10 +63,14 @@ class AlignConfig(BaseModel):
     contexts: tuple[Context, ...] = Field(default=(), description="what answers for a trial; default: its own window")
     gap_s: float = Field(default=45.0, ge=0, description="time left free between inner folds of a continuous stimulus")
     contrastive: ContrastiveConfig = ContrastiveConfig()
+    consensus: ConsensusConfig = ConsensusConfig()
     ridge: RidgeConfig = RidgeConfig()
     seed: int = 0
 
     def affecting(self) -> dict[str, Any]:
         """The settings that the result of this strategy depends on, as JSON: another one's may change freely."""
-        unused = {"ridge", "gap_s"} if self.strategy == "contrastive" else {"contrastive"}
+        used = {"contrastive": {"contrastive"}, "consensus": {"contrastive", "consensus"}}.get(
+            self.strategy, {"ridge", "gap_s"}
+        )
+        unused = {"contrastive", "consensus", "ridge", "gap_s"} - used
         return self.model_dump(mode="json", exclude=unused)

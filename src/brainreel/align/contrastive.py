@@ -17,7 +17,7 @@ from brainreel.align.examples import Block, Recording, blocks
 from brainreel.align.goals import Goals
 from brainreel.align.losses import contrastive_loss, mse_loss
 from brainreel.align.network import AlignNetwork
-from brainreel.align.refit import clip_sums, mean_of_others, solve_adapter
+from brainreel.align.refit import clip_sums, mean_of_others, pad, solve_adapter
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 
@@ -122,10 +122,10 @@ def refit(network: AlignNetwork, data: Sequence[Block], clips: int, settings: Co
     """
     network = copy.deepcopy(network)
     longest = max(block.clip.shape[1] for block in data)
-    clip = torch.cat([_pad(block.clip[..., None], longest, -1)[..., 0] for block in data])
+    clip = torch.cat([pad(block.clip[..., None], longest, -1)[..., 0] for block in data])
     sizes = [len(block.subjects) for block in data]
     for _ in range(settings.refit_rounds):
-        latent = torch.cat([_pad(network.adapter(block.space)(block.responses), longest, 0) for block in data])
+        latent = torch.cat([pad(network.adapter(block.space)(block.responses), longest, 0) for block in data])
         goal, there = mean_of_others(latent, clip, clips)
         for block, mine, known in zip(data, goal.split(sizes), there.split(sizes), strict=True):
             adapter = network.adapter(block.space)
@@ -149,7 +149,3 @@ def mean_latents(network: AlignNetwork, data: Sequence[Block], clips: int) -> Fl
         total = total + (sums / counts.clamp(min=1)[..., None]).sum(0)
         seen = seen + (counts > 0).sum(0)
     return torch.where(seen[:, None] > 0, total / seen.clamp(min=1)[:, None], torch.nan)
-
-
-def _pad(values: Tensor, length: int, fill: int) -> Tensor:
-    return torch.nn.functional.pad(values, (0, 0, 0, length - values.shape[1]), value=fill)

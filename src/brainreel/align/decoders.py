@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from safetensors import safe_open
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from brainreel.align.examples import population_scaling
@@ -38,6 +38,14 @@ class Decoder(Protocol):
         """Embeddings of somebody who was never seen; without ``scaling``, by the population's statistics."""
         ...
 
+    def population(self, space: str) -> Scaling:
+        """Mean statistics of the subjects of a space: what is known of a newcomer before any of their data."""
+        ...
+
+    def rebased(self, place: Int[np.ndarray, " clips"]) -> Decoder:
+        """The same decoder for other goals: ``place`` says where each of their clips was (-1: nowhere)."""
+        ...
+
     def tensors(self) -> dict[str, np.ndarray]:
         """What is saved, beside the scalings."""
         ...
@@ -49,11 +57,22 @@ class Decoder(Protocol):
 
 @dataclass
 class LinearDecoder:
-    """A linear map per subject, intercept in the last row; ``newcomers``: one per space, for the unseen."""
+    """A linear map per subject, intercept in the last row.
+
+    Attributes:
+        scalings: Of every subject.
+        spaces: subject → space.
+        maps: subject → weights.
+        newcomers: space → weights for people who were not trained on; empty if the strategy has none.
+        answers: The mean embedding that the trained subjects answer each clip of the goals with (NaN where nobody
+            saw it): what a newcomer who saw the same clips is fitted to. None if the strategy has none.
+    """
 
     scalings: dict[str, Scaling]
-    maps: Mapping[str, Float[np.ndarray, "features_1 dim"]]
-    newcomers: Mapping[str, Float[np.ndarray, "features_1 dim"]] | None
+    spaces: dict[str, str]
+    maps: Mapping[str, Float[np.ndarray, "_features_1 dim"]]
+    newcomers: Mapping[str, Float[np.ndarray, "_features_1 dim"]] = field(default_factory=dict)
+    answers: Float[np.ndarray, "clips dim"] | None = None
 
     def embed(self, subject: str, responses: Float[np.ndarray, "trials features"]) -> Float[np.ndarray, "trials dim"]:
         """See `Decoder`."""
@@ -62,35 +81,51 @@ class LinearDecoder:
     def embed_newcomer(
         self, space: str, responses: Float[np.ndarray, "trials features"], scaling: Scaling | None = None
     ) -> Float[np.ndarray, "trials dim"]:
-        """See `Decoder`; only pooled ridge has a map for the unseen."""
-        if self.newcomers is None:
+        """See `Decoder`."""
+        return _apply(self.newcomer_map(space), (scaling or self.population(space))(responses))
+
+    def newcomer_map(self, space: str) -> Float[np.ndarray, "_features_1 dim"]:
+        """The map for the unseen people of a space."""
+        if not self.newcomers:
             raise UsageError(
                 "ridge per subject knows nothing about people it was not trained on",
-                do="use pooled-ridge or contrastive",
+                do="use consensus, pooled-ridge or contrastive",
             )
-        return _apply(_of(space, self.newcomers), (scaling or population_scaling(self.scalings))(responses))
+        return _of(space, self.newcomers)
+
+    def population(self, space: str) -> Scaling:
+        """Mean statistics of the subjects of a space."""
+        return population_scaling({s: self.scalings[s] for s, where in self.spaces.items() if where == space})
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """See `Decoder`."""
-        maps = {f"map/{subject}": values for subject, values in self.maps.items()} if self.newcomers is None else {}
-        return maps | {f"newcomer/{space}": values for space, values in (self.newcomers or {}).items()}
+        """See `Decoder`; a subject that shares the newcomers' map has none of its own."""
+        out = {f"newcomer/{space}": values for space, values in self.newcomers.items()}
+        for subject, values in self.maps.items():
+            if values is not self.newcomers.get(self.spaces[subject]):
+                out[f"map/{subject}"] = values
+        return out if self.answers is None else {**out, "answers": self.answers}
 
     def facts(self) -> dict[str, Any]:
         """See `Decoder`."""
-        shared = None if self.newcomers is None else {subject: self._space(subject) for subject in self.maps}
-        return {"kind": "linear", "shared": shared}
-
-    def _space(self, subject: str) -> str:
-        return next(space for space, values in (self.newcomers or {}).items() if values is self.maps[subject])
+        return {"kind": "linear", "spaces": self.spaces}
 
     @classmethod
     def rebuild(cls, scalings: dict[str, Scaling], arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> Any:
         """The decoder that `tensors` and `facts` describe."""
-        shared = facts["shared"]
-        if shared is None:
-            return cls(scalings, {subject: arrays[f"map/{subject}"] for subject in scalings}, None)
-        newcomers = {space: arrays[f"newcomer/{space}"] for space in dict.fromkeys(shared.values())}
-        return cls(scalings, {subject: newcomers[space] for subject, space in shared.items()}, newcomers)
+        spaces = dict(facts["spaces"])
+        prefix = "newcomer/"
+        newcomers = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+        maps = {
+            subject: arrays[f"map/{subject}"] if f"map/{subject}" in arrays else newcomers[space]
+            for subject, space in spaces.items()
+        }
+        return cls(scalings, spaces, maps, newcomers, arrays.get("answers"))
+
+    def rebased(self, place: Int[np.ndarray, " clips"]) -> LinearDecoder:
+        """See `Decoder`."""
+        if self.answers is None:
+            return self
+        return replace(self, answers=np.where((place >= 0)[:, None], self.answers[place], np.nan))
 
 
 @dataclass
@@ -155,9 +190,11 @@ class NetworkDecoder:
     def rebuild(cls, scalings: dict[str, Scaling], arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> Any:
         """The decoder that `tensors` and `facts` describe."""
         members = []
+        _same_shape(facts["shape"], arrays)
+        shape = {**facts["shape"], "spaces": {space: tuple(size) for space, size in facts["shape"]["spaces"].items()}}
         for index in range(facts["members"]):
             prefix = f"member/{index}/"
-            network = AlignNetwork(**facts["shape"], noise=generator("empty"))
+            network = AlignNetwork(**shape, noise=generator("empty"))
             state = {
                 name.removeprefix(prefix): torch.from_numpy(value)
                 for name, value in arrays.items()
@@ -166,9 +203,28 @@ class NetworkDecoder:
             network.load_state_dict(state)
             members.append(network.eval().requires_grad_(False))
         seats = {subject: (space, row) for subject, (space, row) in facts["seats"].items()}
-        weights = {space: arrays[f"weight/{space}"] for space in facts["shape"]["spaces"]}
+        weights = {space: arrays[f"weight/{space}"] for space in shape["spaces"]}
         latents = [torch.from_numpy(arrays[f"clips/{index}"]) for index in range(facts["members"])]
-        return cls(scalings, seats, weights, members, dict(facts["shape"]), latents)
+        return cls(scalings, seats, weights, members, shape, latents)
+
+    def rebased(self, place: Int[np.ndarray, " clips"]) -> NetworkDecoder:
+        """See `Decoder`."""
+        index = torch.from_numpy(place)
+        latents = [torch.where((index >= 0)[:, None], values[index], torch.nan) for values in self.clip_latents]
+        return replace(self, clip_latents=latents)
+
+
+def _same_shape(shape: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse a description that its own arrays belie, before memory is taken for what it describes."""
+    blocks = sum(name.startswith("member/0/trunk.blocks.") and name.endswith(".enter") for name in arrays)
+    latent = int(shape["latent"])
+    found = [arrays["member/0/trunk.out"].shape, blocks]
+    told = [(latent, shape["embedding"]), shape["depth"]]
+    for index, (count, features) in enumerate(shape["spaces"].values()):
+        found.append(arrays[f"member/0/adapters.{index}.delta"].shape)
+        told.append((count, features, latent))
+    if found != told:
+        raise ValueError(f"its arrays have the shapes {found}, its description says {told}")
 
 
 _KINDS: dict[str, Any] = {"linear": LinearDecoder, "network": NetworkDecoder}
@@ -194,16 +250,16 @@ def load_decoder(path: Path) -> tuple[Decoder, dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads(file.metadata()["brainreel"])
         arrays = load_file(path)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        scalings = {
+            name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
+            for name, mean in arrays.items()
+            if name.startswith("mean/")
+        }
+        return _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"]), facts
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ExperimentError(
-            f"{path} is not a decoder of brainreel ({error})", do="run `brainreel align` again"
+            f"{path} is not a decoder of brainreel ({str(error).splitlines()[0]})", do="run `brainreel align` again"
         ) from error
-    scalings = {
-        name.removeprefix("mean/"): Scaling(mean, arrays[f"std/{name.removeprefix('mean/')}"])
-        for name, mean in arrays.items()
-        if name.startswith("mean/")
-    }
-    return _KINDS[facts["decoder"]["kind"]].rebuild(scalings, arrays, facts["decoder"]), facts
 
 
 def _apply(weights: np.ndarray, standardised: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from brainreel.cortex.standardise import Scaling, fit_scaling
+from brainreel.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,30 @@ class Block:
 
 def blocks(recordings: Sequence[Recording], device: torch.device | str = "cpu") -> list[Block]:
     """Standardise recordings and stack those of each space, in the order in which spaces first appear."""
-    by_space: dict[str, list[Recording]] = {}
+    return [_stack(space, members, device) for space, members in by_space(recordings).items()]
+
+
+def by_space(recordings: Sequence[Recording]) -> dict[str, list[Recording]]:
+    """The recordings of each space, in the order in which spaces first appear.
+
+    Raises:
+        UsageError: if a space has several widths.
+    """
+    out: dict[str, list[Recording]] = {}
     for recording in recordings:
-        by_space.setdefault(recording.space, []).append(recording)
-    return [_stack(space, members, device) for space, members in by_space.items()]
+        first = out.setdefault(recording.space, [recording])[0]
+        if first is recording:
+            continue
+        one, other = (r.responses.shape[1] for r in (first, recording))
+        if one != other:
+            raise UsageError(
+                f"{recording.subject} has {other} features in the space {recording.space!r}, "
+                f"where {first.subject} has {one}",
+                expected="the same vertices under the same name",
+                do="give the spaces of different stores different names when ingesting",
+            )
+        out[recording.space].append(recording)
+    return out
 
 
 def _stack(space: str, members: Sequence[Recording], device: torch.device | str) -> Block:
@@ -82,6 +103,16 @@ def _stack(space: str, members: Sequence[Recording], device: torch.device | str)
         torch.from_numpy(responses).to(device),
         torch.from_numpy(clip).to(device),
     )
+
+
+def scalings_of(recordings: Sequence[Recording]) -> dict[str, Scaling]:
+    """subject → scaling."""
+    return {recording.subject: recording.scaling for recording in recordings}
+
+
+def spaces_of(recordings: Sequence[Recording]) -> dict[str, str]:
+    """subject → space."""
+    return {recording.subject: recording.space for recording in recordings}
 
 
 def population_scaling(scalings: Mapping[str, Scaling]) -> Scaling:

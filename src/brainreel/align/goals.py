@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from brainreel.store.folds import inner_folds
+from brainreel.store.reader import Store
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,20 @@ class Goals:
     def tensor(self, device: torch.device | str) -> torch.Tensor:
         """The values on a device."""
         return torch.from_numpy(self.values).to(device)
+
+
+def goals_of(
+    stores: Sequence[Store], values: Float[np.ndarray, "clips dim"], centre: Float[np.ndarray, " dim"]
+) -> Goals:
+    """Targets ``values`` of all clips of the stores, one store's after the other's, centred."""
+    stimulus, onset, end = [], [], []
+    for store in stores:
+        timed = store.clips["onset_s"].notna().to_numpy() & (store.clips["stimulus"] != "").to_numpy()
+        names = np.where(timed, store.clips["stimulus"], store.clips["clip_id"])
+        stimulus += [f"{store.name}/{name}" for name in names]
+        onset.append(np.where(timed, store.clips["onset_s"], 0.0).astype(float))
+        # Releases may not say how long their clips are; an event clip is alone in its time anyway.
+        end.append(onset[-1] + np.nan_to_num(store.clips["duration_s"].to_numpy(float)))
+    _, codes = np.unique(np.array(stimulus, dtype=str), return_inverse=True)
+    starts, ends = (np.concatenate([np.zeros(0), *times]) for times in (onset, end))
+    return Goals((values - centre).astype(np.float32), centre, codes, starts, ends)

@@ -15,7 +15,9 @@ from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import Decoder
 from brainreel.align.newcomers import adapt, first_minutes
 from brainreel.align.predictions import Predictions
+from brainreel.align.strategies import Known
 from brainreel.errors import UsageError
+from brainreel.files import write_folder
 from brainreel.progress import track
 from brainreel.store.reader import Store
 from brainreel.store.several import roles_in
@@ -48,7 +50,6 @@ class AlignJob(BaseModel):
     fold: int
     groups: tuple[Group, ...]
     minutes: tuple[float, ...] = ()
-    transductive: bool = False
     shift: int = 0
 
     @property
@@ -61,24 +62,53 @@ def run_job(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], 
     """Train every group and write ``predictions/<label>.safetensors`` (and ``decoder.safetensors``) to ``folder``.
 
     Labels: ``decoder`` for people who were trained on, others the strategy leaves (``trained``), and for newcomers
-    ``minutes-<m>`` per amount of their own data. Groups that an interrupted run finished are not trained again.
+    ``minutes-<m>`` per amount of their own data, and ``transductive`` for none of it but the mean and spread of all
+    their unlabelled training time. Groups that an interrupted run finished are not trained again.
     """
     if job.shift:
         targets = [shifted(store, found, job.shift) for store, found in zip(stores, targets, strict=True)]
+    # The folder of predictions appears when all groups are in it: only then may their parts go.
+    if not (folder / "predictions").exists():
+        write_folder(folder / "predictions", lambda beside: _run_groups(job, stores, targets, device, folder, beside))
+    for path in folder.glob("parts/*/*.safetensors"):
+        path.unlink()
+
+
+def _run_groups(
+    job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], device: str, folder: Path, out: Path
+) -> None:
     parts: dict[str, list[Predictions]] = {}
+    known = _soloists(job, stores, targets, device, folder)
     for index, group in enumerate(track(job.groups, job.stage, len(job.groups))):
         done = folder / "parts" / f"group-{index}"
         if not (done / "finished").exists():
-            _run_group(job, group, stores, targets, device, done, folder)
+            _run_group(job, group, stores, targets, device, done, folder, known)
             (done / "finished").touch()
         for path in sorted(done.glob("*.safetensors")):
             parts.setdefault(path.stem, []).append(Predictions.read(path))
     for label, found in parts.items():
-        _merge(found).write(folder / "predictions" / f"{label}.safetensors")
+        _merge(found).write(out / f"{label}.safetensors")
+
+
+def _soloists(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets], device: str, folder: Path) -> Known:
+    """What people learn alone does not depend on the group they are in: learnt once, for all groups."""
+    if job.config.strategy != "consensus" or len(job.groups) == 1:
+        return {}
+    everyone = tuple(dict.fromkeys(subject for group in job.groups for subject in group.train))
+    model = Aligner(job.config, device=device)
+    model.fit(stores, folds=job.folds, fold=job.fold, subjects=everyone, targets=targets, folder=folder / "alone")
+    return model.also_
 
 
 def _run_group(
-    job: AlignJob, group: Group, stores: Sequence[Store], targets: Sequence[Targets], device: str, done: Path, top: Path
+    job: AlignJob,
+    group: Group,
+    stores: Sequence[Store],
+    targets: Sequence[Targets],
+    device: str,
+    done: Path,
+    top: Path,
+    known: Known,
 ) -> None:
     model = Aligner(job.config, device=device).fit(
         stores,
@@ -87,6 +117,7 @@ def _run_group(
         subjects=group.train,
         targets=targets,
         folder=done / "training",
+        known=known,
     )
     facts = {
         "folds": job.folds,
@@ -98,7 +129,8 @@ def _run_group(
         "trained_subjects": len(group.train),
     }
     done.mkdir(parents=True, exist_ok=True)
-    if len(job.groups) == 1:
+    # A null has no use beyond its scores.
+    if len(job.groups) == 1 and not job.shift:
         model.save(top / "decoder.safetensors")
     if not group.newcomers:
         for label, decoder in {"decoder": model.decoder_, **model.also_}.items():
@@ -106,6 +138,9 @@ def _run_group(
     for minutes in job.minutes if group.newcomers else ():
         found = [_newcomer(job, model, name, minutes, stores, facts) for name in group.newcomers]
         _merge(found).write(done / f"minutes-{minutes:g}.safetensors")
+        if not minutes:
+            found = [_newcomer(job, model, name, 0.0, stores, facts, transductive=True) for name in group.newcomers]
+            _merge(found).write(done / "transductive.safetensors")
 
 
 def _predict(
@@ -125,7 +160,14 @@ def _predict(
 
 
 def _newcomer(
-    job: AlignJob, model: Aligner, subject: str, minutes: float, stores: Sequence[Store], facts: dict[str, Any]
+    job: AlignJob,
+    model: Aligner,
+    subject: str,
+    minutes: float,
+    stores: Sequence[Store],
+    facts: dict[str, Any],
+    *,
+    transductive: bool = False,
 ) -> Predictions:
     """Test predictions of somebody who gives ``minutes`` of their own training time (0: none)."""
     store, name = whose(subject, stores)
@@ -134,7 +176,7 @@ def _newcomer(
     everything = store.rows(name, in_role(store, job, "train"))
     given = everything if np.isinf(minutes) else first_minutes(store, everything, minutes)
     own = model.recording(store, name, given, offset) if len(given) else None
-    scale_by = model.recording(store, name, everything, offset).scaling if job.transductive else None
+    scale_by = model.recording(store, name, everything, offset).scaling if transductive else None
     decoder = adapt(model, own, scaling=scale_by)
     responses = model.recording(store, name, test, offset)
     embedding = decoder(responses)

@@ -36,8 +36,8 @@ def contrastive_loss(
     there = clip >= 0
     weight = there.to(embedding.dtype) if weight is None else weight * there
     logits = scale * normalize(embedding, dim=-1) @ normalize(target, dim=-1).T
-    own = torch.nn.functional.one_hot(clip.clamp(min=0), len(target)).bool()
-    positive = logits[own]
+    own = clip.clamp(min=0)[:, None] == torch.arange(len(target), device=clip.device)
+    positive = logits.gather(1, clip.clamp(min=0)[:, None])[:, 0]
     hidden = torch.zeros_like(own) if related is None else related[clip.clamp(min=0)] & ~own
     to_clip = logits.masked_fill(hidden, -torch.inf).logsumexp(1) - positive
     negatives = logits.masked_fill(own | hidden | ~there[:, None], -torch.inf).logsumexp(0)

@@ -107,10 +107,10 @@ class AlignNetwork(nn.Module):
 
     def forward(
         self,
-        responses: Sequence[Float[Tensor, "subjects trials features"]],
+        responses: Sequence[Float[Tensor, "_subjects _trials _features"]],
         noise: torch.Generator | None = None,
-    ) -> list[Float[Tensor, "subjects trials embedding"]]:
-        """Embeddings of one array of responses per space."""
+    ) -> list[Float[Tensor, "_subjects _trials embedding"]]:
+        """Embeddings of one array of responses per space; spaces differ in all sizes but the embedding's."""
         latents = [
             adapter(dropout(values, self.dropout_in, noise))
             for adapter, values in zip(self.adapters, responses, strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from brainreel.errors import ExperimentError
@@ -28,8 +28,8 @@ class Predictions:
             ``trained_subjects``, ``shift`` …
     """
 
-    embedding: dict[str, Float[np.ndarray, "trials dim"]]
-    row: dict[str, Int[np.ndarray, " trials"]]
+    embedding: dict[str, Float[np.ndarray, "_trials dim"]]
+    row: dict[str, Int[np.ndarray, " _trials"]]
     centre: Float[np.ndarray, " dim"]
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -47,7 +47,7 @@ class Predictions:
             with safe_open(path, framework="numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
                 facts = json.loads(file.metadata()["facts"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ExperimentError(f"{path} holds no predictions ({error})", do="run `brainreel align` again") from error
         subjects = [name.removeprefix("embedding/") for name in arrays if name.startswith("embedding/")]
         return cls(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
@@ -75,3 +75,8 @@ def solve_adapter(
         bias = (goal * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
     rest = (goal - bias - responses @ common) * mask
     return ridge_solve(responses * mask, rest, penalty), bias
+
+
+def pad(values: Shaped[Tensor, "subjects trials dim"], length: int, fill: int) -> Shaped[Tensor, "subjects length dim"]:
+    """The same values with ``fill`` after the last trial, so that spaces of different lengths can be stacked."""
+    return torch.nn.functional.pad(values, (0, 0, 0, length - values.shape[1]), value=fill)

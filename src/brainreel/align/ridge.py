@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from jaxtyping import Float, Int
 
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import LinearDecoder
-from brainreel.align.examples import Recording
+from brainreel.align.examples import Recording, by_space, scalings_of, spaces_of
 from brainreel.align.goals import Goals
 from brainreel.errors import FoldError
 from brainreel.progress import track
@@ -25,19 +26,16 @@ def fit_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig
     maps = {}
     for recording in track(recordings, "ridge per subject"):
         maps[recording.subject] = _ridge([recording], goals, config)
-    return LinearDecoder({r.subject: r.scaling for r in recordings}, maps, None)
+    return LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps)
 
 
 def fit_pooled_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
     """One ridge for all subjects of each space, trials concatenated: it needs no data of a newcomer."""
-    by_space: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        by_space.setdefault(recording.space, []).append(recording)
     maps, newcomers = {}, {}
-    for space, members in by_space.items():
+    for space, members in by_space(recordings).items():
         newcomers[space] = _ridge(members, goals, config)
         maps |= {member.subject: newcomers[space] for member in members}
-    return LinearDecoder({r.subject: r.scaling for r in recordings}, maps, newcomers)
+    return LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps, newcomers)
 
 
 def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> Float[np.ndarray, "features_1 dim"]:
@@ -69,18 +67,20 @@ def model_weights(recording: Recording) -> Float[np.ndarray, "features_1 1"]:
 def usable_folds(
     goals: Goals, clip: Int[np.ndarray, " trials"], config: AlignConfig
 ) -> list[tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]]:
-    """Inner folds with enough trials on both sides; fewer folds if data are few.
+    """Inner folds with enough trials on both sides; fewer folds, then no gap, if data are few.
+
+    A newcomer's minute has no room for 45 s between its parts; its parts never overlap all the same.
 
     Raises:
         FoldError: if even two folds leave nothing to train on.
     """
-    for count in range(config.ridge.inner_folds, 1, -1):
-        folds = goals.inner_folds(clip, count, config.gap_s)
+    for gap_s, count in itertools.product((config.gap_s, 0.0), range(config.ridge.inner_folds, 1, -1)):
+        folds = goals.inner_folds(clip, count, gap_s)
         usable = [(train, validation) for train, validation in folds if len(train) > 1 and len(validation) > 1]
         if usable:
             return usable
     raise FoldError(
-        f"{len(clip)} training trials cannot be divided with {config.gap_s:g} s between the parts",
+        f"{len(clip)} training trials cannot be divided into parts that do not overlap",
         expected="enough training time for two inner folds",
-        do="lower gap_s, or train on more data",
+        do="train on more data",
     )

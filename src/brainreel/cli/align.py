@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 
 from brainreel.align.config import AlignConfig
 from brainreel.cli.output import show
-from brainreel.cli.parse import Device, DryRun, Json, Subjects
+from brainreel.cli.parse import Device, DryRun, Json, Subjects, Workers
 
 EXAMPLE = "brainreel align stores/sherlock --out runs/mine --strategy contrastive"
 
@@ -29,6 +29,7 @@ def run(
     subjects: Subjects = None,
     targets: Annotated[Path | None, arg(metavar="DIR", help="where the targets lie; default: in the stores")] = None,
     device: Device = "auto",
+    workers: Workers = None,
     dry_run: DryRun = False,
     json: Json = None,
     config: Annotated[AlignConfig, arg(name="")] = AlignConfig(),  # noqa: B008  frozen
@@ -46,6 +47,6 @@ def run(
     training.plan(experiment)
     if foretell(training.outlook(experiment), dry_run, json):
         return
-    if not training.run(experiment, where):
+    if not training.run(experiment, where, workers):
         say("everything is up to date: nothing to do")
     show(f"{out / 'align' / config.strategy}\nnext: brainreel evaluate {out}")

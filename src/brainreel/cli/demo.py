@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from brainreel.cli.parse import Device, DryRun, Json, Out
+from brainreel.cli.parse import Device, DryRun, Json, Out, Workers
 
 EXAMPLE = "brainreel demo --out brainreel-demo"
 
@@ -20,6 +20,7 @@ def run(
     seed: int = 0,
     size: Literal["tiny", "small", "full"] = "small",
     device: Device = "cpu",
+    workers: Workers = None,
     dry_run: DryRun = False,
     json: Json = None,
 ) -> None:
@@ -36,4 +37,4 @@ def run(
     outlook = demo_outlook(out, seed, size)
     if foretell(outlook, dry_run, json):
         return
-    film(demo_config(seed), out, source=simulate(out, seed, size), device=device, json=json)
+    film(demo_config(seed), out, source=simulate(out, seed, size), device=device, workers=workers, json=json)

@@ -22,6 +22,7 @@ Run = Callable[..., int | None]
 Out = Annotated[Path, arg(metavar="DIR")]
 Json = Annotated[Path | None, arg(metavar="FILE", help="also write the result as JSON")]
 Device = Annotated[str, arg(help="auto, cpu, cuda, cuda:N or mps; affects speed only")]
+Workers = Annotated[int | None, arg(help="trainings at a time, results do not depend on it; default: one per core")]
 DryRun = Annotated[bool, arg(help="say what would run, with an estimate of time, disk and memory; change nothing")]
 Subjects = Annotated[tuple[str, ...] | None, arg(metavar="NAME …", help="only these people; default: everybody")]
 

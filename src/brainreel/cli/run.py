@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from brainreel.cli.output import show, table, write_result
-from brainreel.cli.parse import Device, DryRun, Json, Subjects
+from brainreel.cli.parse import Device, DryRun, Json, Subjects, Workers
 from brainreel.cli.recipes import RECIPES
 from brainreel.errors import UsageError, alternatives
 from brainreel.pipeline.film_config import FilmConfig
@@ -38,6 +38,7 @@ def run(
     subjects: Subjects = None,
     out: Annotated[Path | None, arg(metavar="DIR", help="the experiment's folder; default: runs/RECIPE")] = None,
     device: Device = "cpu",
+    workers: Workers = None,
     dry_run: DryRun = False,
     json: Json = None,
     config: Annotated[FilmConfig, arg(name="")] = FilmConfig(),  # noqa: B008  frozen
@@ -53,7 +54,7 @@ def run(
     out = out or Path("runs") / recipe
     what = {"source": source, "store": store, "subjects": subjects, "text_weights": text_weights}
     if not foretell(film_outlook(config, out, **what), dry_run, json):
-        film(config, out, **what, device=device, json=json)
+        film(config, out, **what, device=device, workers=workers, json=json)
 
 
 def foretell(outlook: Outlook, dry_run: bool, json: Path | None) -> bool:

@@ -47,9 +47,12 @@ class TextMiniLM:
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(source)
             self._model = transformers.AutoModel.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError, KeyError) as error:
+            # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it.
+            if len(self._tokenizer) <= len(self._tokenizer.all_special_tokens):
+                raise OSError("the tokenizer has no vocabulary")
+        except Exception as error:  # Broken files end in whatever tokenizers, safetensors or json raise.
             raise WeightsError(
-                f"no sentence encoder could be loaded from {source!r} ({str(error).splitlines()[0]})",
+                f"no sentence encoder could be loaded from {source!r} ({(str(error).splitlines() or [repr(error)])[0]})",
                 expected="a hub id, or a folder with config.json, tokenizer.json and model.safetensors",
                 do=f"give --weights a local folder{offline}",
             ) from error
@@ -82,10 +85,11 @@ class TextMiniLM:
 
 
 def identify(weights: str | None) -> dict[str, Any]:
-    """What makes these embeddings these: the checksum of a local file, or the id on the hub."""
+    """What makes these embeddings these: the checksums of local files, or the id on the hub."""
     source = Path(_resolve(weights))
-    file = source / "model.safetensors"
-    which = {"sha256": sha256(file)} if file.is_file() else {"hub": str(source)}
+    files = [source / name for name in ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt")]
+    local = {file.name: sha256(file) for file in files if file.is_file()}
+    which = {"sha256": local} if "model.safetensors" in local else {"hub": str(source)}
     return {"encoder": TextMiniLM.name, "pooling": "mean, unit length", "max_tokens": MAX_TOKENS, **which}
 
 

@@ -32,7 +32,7 @@ def film_readings(
     """
     store, found = stores[0], targets[0]
     main = scored[methods[0].name]
-    main = main[main["dataset"] == store.name]
+    main = main.loc[main["dataset"] == store.name]
     typical = median_subject(main)
     rival = next((method for method in methods[1:] if method.facts.get("role") == "rival"), None)
     readers = [
@@ -43,11 +43,11 @@ def film_readings(
     if rival is not None:
         readers.append(_read(root, store, found, rival, typical, f"one viewer ({typical}), {rival.name}", "rival"))
     clips = sorted({row for reader in readers for row in reader["by_clip"]}, key=lambda row: _time(store, row))
-    blocks = main.drop_duplicates("clip_id").set_index("clip_id")["fold"]
+    blocks = dict(zip(main["clip_id"], main["fold"], strict=True))
     return {
         "dataset": store.name,
         "typical": typical,
-        "windows": [_window(store, row, blocks) for row in clips],
+        "windows": [_window(store, row, blocks, place) for place, row in enumerate(clips)],
         "readers": [
             {
                 "name": reader["name"],
@@ -61,8 +61,8 @@ def film_readings(
 
 def median_subject(trials: pd.DataFrame) -> str:
     """The subject whose mean two-way score is the (lower) median of all subjects'."""
-    means = trials.groupby("subject")["two_way"].mean().sort_values(kind="stable")
-    return str(means.index[(len(means) - 1) // 2])
+    means = {str(subject): part["two_way"].mean() for subject, part in trials.groupby("subject")}
+    return sorted(means, key=means.__getitem__)[(len(means) - 1) // 2]
 
 
 def _read(
@@ -91,13 +91,15 @@ def _read(
         scores = score_embedding(store, targets, predictions, embedding, rows)
         allowed = training_captions(store, targets, predictions.facts["folds"], predictions.facts["fold"])
         decoded = nearest_captions(embedding, targets, allowed, predictions.centre)
-        for clip, texts, score in zip(store.clip_index(rows), decoded, scores.itertuples(), strict=True):
-            by_clip[int(clip)] = {
+        for clip, texts, score in zip(store.clip_index(rows), decoded, scores.to_dict("records"), strict=True):
+            # Of a clip shown several times, the first presentation is read.
+            reading = {
                 "decoded": texts,
-                "score": round(float(score.two_way), 6),
-                "rank": round(float(score.rank)),
-                "gallery": int(score.gallery),
+                "score": round(float(score["two_way"]), 6),
+                "rank": round(float(score["rank"])),
+                "gallery": int(score["gallery"]),
             }
+            by_clip.setdefault(int(clip), reading)
     return {"name": name, "role": role, "by_clip": by_clip}
 
 
@@ -106,15 +108,18 @@ def _time(store: Store, row: int) -> tuple[float, int]:
     return (0.0 if np.isnan(onset) else float(onset), row)
 
 
-def _window(store: Store, row: int, blocks: Any) -> dict[str, Any]:
+def _window(store: Store, row: int, blocks: Any, place: int) -> dict[str, Any]:
+    """Where and what a clip is; one outside any film has a name instead of a time, and its place in the list."""
     clip = store.clips.iloc[row]
-    onset = _time(store, row)[0]
+    timed = store.manifest.kind == "continuous"
+    start = float(clip["onset_s"]) if timed else float(place)
     shown = store.trials.loc[store.trials["clip_id"] == clip["clip_id"], "run"]
     return {
         "clip_id": clip["clip_id"],
-        "start_s": onset,
-        "end_s": onset + float(clip["duration_s"]),
+        "name": "" if timed else clip["clip_id"],
+        "start_s": start,
+        "end_s": start + (float(clip["duration_s"]) if timed else 1.0),
         "truths": clip["captions"],
-        "scan": str(shown.iloc[0]),
-        "block": str(blocks.get(clip["clip_id"], "")),
+        "scan": str(shown.iloc[0]) if timed else "",
+        "block": str(blocks.get(clip["clip_id"], "")) if timed else "",
     }

@@ -150,10 +150,14 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def cell_table(
-    trials: pd.DataFrame, column: str, units: str, subjects: Sequence[str]
+    trials: pd.DataFrame, column: str, units: str, subjects: Sequence[str], names: Sequence | None = None
 ) -> Float[np.ndarray, "subjects units"]:
-    """Mean over seeds and trials of each subject in each unit (a fold's block, or a clip); NaN where none."""
-    names = sorted(trials[units].unique())
+    """Mean over seeds and trials of each subject in each unit (a fold's block, or a clip); NaN where none.
+
+    ``names`` are the units of the columns, by default all that occur, ascending: tables of two methods can only be
+    compared over the same units.
+    """
+    names = sorted(trials[units].unique()) if names is None else list(names)
     table = trials.pivot_table(index="subject", columns=units, values=column, aggfunc="mean")
     return table.reindex(index=list(subjects), columns=names).to_numpy(dtype=float)
 

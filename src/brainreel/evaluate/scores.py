@@ -11,7 +11,7 @@ import pandas as pd
 from brainreel import __version__
 from brainreel.evaluate.identification import by_dataset, cell_table
 from brainreel.evaluate.methods import Method
-from brainreel.metrics.bootstrap import crossed_bootstrap
+from brainreel.metrics.bootstrap import crossed_bootstrap, table_mean
 from brainreel.metrics.paired import paired_difference, sign_flip_test
 
 COLUMNS = {"two_way_identification": "two_way", "retrieval_top5": "top5", "retrieval_top1": "top1"}
@@ -30,7 +30,6 @@ def score_rows(
     for dataset, part in by_dataset(trials):
         subjects = list(dict.fromkeys(part["subject"]))
         for metric, column in COLUMNS.items():
-            table = cell_table(part, column, units, subjects)
             common = {
                 "metric": metric,
                 "stage": "align",
@@ -46,37 +45,40 @@ def score_rows(
                 **method.facts,
             }
             everyone = None if len(subjects) > 1 or method.facts.get("viewers") else subjects[0]
-            rows.append({**common, "subject": everyone, **_value(part, table, metric, column, continuous, seed)})
-            if len(subjects) > 1:
-                for index, subject in enumerate(subjects):
-                    mine = part[part["subject"] == subject]
-                    one = _value(mine, table[index : index + 1], metric, column, continuous, seed)
-                    rows.append({**common, "subject": subject, **one})
+            rows.append({**common, "subject": everyone, **_value(part, column, units, subjects, seed)})
+            for subject in subjects if len(subjects) > 1 else ():
+                mine = part.loc[part["subject"] == subject]
+                rows.append({**common, "subject": subject, **_value(mine, column, units, [subject], seed)})
     return rows
 
 
-def _value(
-    part: pd.DataFrame, table: np.ndarray, metric: str, column: str, continuous: bool, seed: int
-) -> dict[str, Any]:
+def _value(part: pd.DataFrame, column: str, units: str, subjects: Sequence[str], seed: int) -> dict[str, Any]:
+    table = cell_table(part, column, units, subjects)
     interval = crossed_bootstrap(table, seed=seed)
+    gallery = part["gallery"].where(part["gallery"] > 0).to_numpy(float)
     k = {"top1": 1, "top5": 5}.get(column)
-    chance = 0.5 if k is None else float((np.minimum(k, part["gallery"]) / part["gallery"]).mean())
+    of_trial = np.full(len(part), 0.5) if k is None else np.minimum(k, gallery) / gallery
+
+    def same_mean(values: np.ndarray) -> float:
+        """Averaged as the value is, so that the two can be compared to the last digit."""
+        return table_mean(cell_table(part.assign(other=values), "other", units, subjects))
+
+    chance = same_mean(of_trial)
     two_way = k is None
-    name = ("crossed" if len(table) > 1 else "units") + (
-        " (subjects × blocks)" if continuous else " (subjects × clips)"
-    )
+    blocks = "blocks" if units == "fold" else "clips"
     return {
         "value": _round(interval.value),
         "ci95": None if np.isnan(interval.low) else [_round(interval.low), _round(interval.high)],
-        "bootstrap": name if len(table) > 1 else ("blocks" if continuous else "clips"),
+        "bootstrap": "crossed" if len(table) > 1 else "units",
+        "resampled": f"subjects × {blocks}" if len(table) > 1 else blocks,
         "chance": _round(chance),
         # The best single answer is the training mean: the origin, equally similar to everything, hence chance.
         "constant": _round(chance),
-        "mismatched": _round(part["mismatched"].mean()) if two_way else None,
-        "shuffled": _round(part["shuffled"].mean()) if two_way else None,
+        "mismatched": _round(same_mean(part["mismatched"].to_numpy(float))) if two_way else None,
+        "shuffled": _round(same_mean(part["shuffled"].to_numpy(float))) if two_way else None,
         "ceiling": None,
         "n": len(part.drop_duplicates(["subject", "row"])),
-        "undefined": int(part[column].isna().sum()),
+        "undefined": int(np.isnan(part[column].to_numpy(float)).sum()),
         "n_units": int(np.isfinite(table).any(0).sum()),
         "note": interval.note,
     }
@@ -85,13 +87,16 @@ def _value(
 def difference_row(
     first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str], *, continuous: bool, seed: int
 ) -> list[dict[str, Any]]:
-    """Paired differences of two methods over the same cells, two-way identification, one row per dataset."""
+    """Paired differences of two methods over the cells that both have, two-way identification, a row per dataset."""
     units = "fold" if continuous else "clip_id"
     rows = []
     others = dict(by_dataset(second))
     for dataset, part in by_dataset(first):
+        if dataset not in others:
+            continue
         subjects = list(dict.fromkeys(part["subject"]))
-        one, other = (cell_table(p, "two_way", units, subjects) for p in (part, others[dataset]))
+        names_of_units = sorted({*part[units], *others[dataset][units]})
+        one, other = (cell_table(p, "two_way", units, subjects, names_of_units) for p in (part, others[dataset]))
         paired = paired_difference(one, other, seed=seed)
         flip = sign_flip_test(one - other, seed=seed)
         rows.append(
@@ -104,9 +109,9 @@ def difference_row(
                 "ci95": None
                 if np.isnan(paired.interval.low)
                 else [_round(paired.interval.low), _round(paired.interval.high)],
-                "bootstrap": "crossed" if len(subjects) > 1 else units,
+                "bootstrap": "crossed" if len(subjects) > 1 else "units",
                 "subjects_above": paired.above,
-                "subjects": len(subjects),
+                "subjects": paired.interval.subjects,
                 "n_units": int(np.isfinite(one - other).any(0).sum()),
                 "p_sign_flip": _round(flip.p),
                 "unit": "fraction",

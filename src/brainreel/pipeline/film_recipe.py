@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from brainreel.align.config import StrategyName
 from brainreel.align.jobs import AlignJob, Group
 from brainreel.evaluate.methods import Method
 from brainreel.metrics.controls import circular_shifts
@@ -48,16 +49,15 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
     least = min(60, max(1, film.volumes // 4))
     shifts = circular_shifts(
         film.volumes, max(config.count("null_ridge"), config.count("null_contrastive"), 1), seed=0, least=least
-    )
+    ).tolist()
 
     def jobs(
         name: str,
-        strategy: Literal["contrastive", "ridge", "pooled-ridge"],
+        strategy: StrategyName,
         groups: Sequence[Group],
         seeds: Sequence[int],
         shifts: Sequence[int] = (),
         minutes: tuple[float, ...] = (),
-        transductive: bool = False,
     ) -> list[AlignJob]:
         return [
             AlignJob(
@@ -67,7 +67,6 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
                 fold=fold,
                 groups=tuple(groups),
                 minutes=minutes,
-                transductive=transductive,
                 shift=int(shift),
             )
             for (seed, shift), fold in itertools.product(
@@ -76,36 +75,30 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
         ]
 
     together = [Group(train=everyone)]
-    alone = [Group(train=(subject,)) for subject in everyone]
     null_seeds = [config.align.seed + index for index in range(len(shifts))]
+    ridge_shifts, network_shifts = shifts[: config.count("null_ridge")], shifts[: config.count("null_contrastive")]
     found = [
         *jobs("ridge", "ridge", together, seeds[:1]),
         *jobs("contrastive", "contrastive", together, seeds),
-        *jobs("alone", "contrastive", alone, seeds),
-        *jobs("null-ridge", "ridge", together, null_seeds, shifts[: config.count("null_ridge")]),
-        *jobs("null-contrastive", "contrastive", together, null_seeds, shifts[: config.count("null_contrastive")]),
+        *jobs("consensus", "consensus", together, seeds),
     ]
     if config.full:
         left_out = [
             Group(train=tuple(s for s in everyone if s != subject), newcomers=(subject,)) for subject in everyone
         ]
+        half = -(-len(everyone) // 2)
+        found += jobs("newcomer", "consensus", left_out, seeds, minutes=MINUTES)
+        found += jobs("newcomer-ridge", "ridge", left_out, seeds[:1], minutes=MINUTES[1:])
+        found += jobs("halves", "consensus", [Group(train=everyone[:half]), Group(train=everyone[half:])], seeds)
         for size in SIZES:
             if size < len(everyone):
-                found += jobs(f"groups-of-{size}", "contrastive", groups_of(everyone, size), seeds)
-        found += jobs("newcomer", "contrastive", left_out, seeds, minutes=MINUTES)
-        found += jobs(
-            "newcomer-transductive", "contrastive", left_out, seeds[:1], minutes=MINUTES[:1], transductive=True
-        )
+                found += jobs(f"groups-of-{size}", "contrastive", groups_of(everyone, size), seeds[:1])
         found += jobs("newcomer-pooled-ridge", "pooled-ridge", left_out, seeds[:1], minutes=MINUTES[:1])
-        found += jobs(
-            "newcomer-pooled-ridge-transductive",
-            "pooled-ridge",
-            left_out,
-            seeds[:1],
-            minutes=MINUTES[:1],
-            transductive=True,
-        )
-        found += jobs("newcomer-ridge", "ridge", left_out, seeds[:1], minutes=MINUTES[1:])
+        found += jobs("newcomer-contrastive", "contrastive", left_out, seeds[:1], minutes=(0.0, 10.0))
+    if network_shifts:
+        found += jobs("null-contrastive", "contrastive", together, null_seeds, network_shifts)
+    if ridge_shifts:
+        found += jobs("null-ridge", "ridge", together, null_seeds, ridge_shifts)
     return found
 
 
@@ -120,68 +113,44 @@ def groups_of(everyone: Sequence[str], size: int) -> list[Group]:
 def film_plan(config: FilmConfig, store: Store, stores: tuple[str, ...], targets: str) -> Plan:
     """What the benchmark compares."""
     people = len(store.subjects)
+    all_of_them, one, viewers = {"trained_subjects": people}, {"trained_subjects": 1}, {"viewers": people}
     methods = [
-        Method(name="contrastive", job="contrastive", facts={"trained_subjects": people, "refit": True}),
-        Method(name="ridge", job="ridge", facts={"trained_subjects": 1, "role": "rival"}),
-        Method(name="contrastive-trained", job="contrastive", label="trained", facts={"trained_subjects": people}),
-        Method(name="contrastive-alone", job="alone", facts={"trained_subjects": 1}),
-        Method(name="contrastive-viewers", job="contrastive", facts={"viewers": people, "trained_subjects": people}),
-        Method(
-            name="contrastive-trained-viewers",
-            job="contrastive",
-            label="trained",
-            facts={"viewers": people, "trained_subjects": people},
-        ),
-        Method(name="contrastive-alone-viewers", job="alone", facts={"viewers": people, "trained_subjects": 1}),
-        Method(name="ridge-viewers", job="ridge", facts={"viewers": people, "trained_subjects": 1}),
+        Method(name="contrastive", job="contrastive", facts={**all_of_them, "refit": True}),
+        Method(name="consensus", job="consensus", facts=all_of_them),
+        Method(name="ridge", job="ridge", facts={**one, "role": "rival"}),
+        Method(name="contrastive-trained", job="contrastive", label="trained", facts=all_of_them),
+        Method(name="contrastive-alone", job="consensus", label="alone", facts=one),
+        Method(name="contrastive-viewers", job="contrastive", facts={**all_of_them, **viewers}),
+        Method(name="consensus-viewers", job="consensus", facts={**all_of_them, **viewers}),
+        Method(name="contrastive-alone-viewers", job="consensus", label="alone", facts={**one, **viewers}),
+        Method(name="ridge-viewers", job="ridge", facts={**one, **viewers}),
+    ]
+    differences = [
+        ("contrastive", "ridge"),
+        ("contrastive", "contrastive-alone"),
+        ("contrastive-trained", "contrastive-alone"),
+        ("contrastive-trained", "ridge"),
+        ("contrastive", "contrastive-trained"),
+        ("consensus", "ridge"),
+        ("consensus", "contrastive-alone"),
+        ("consensus", "contrastive"),
+        ("contrastive-alone-viewers", "ridge-viewers"),
     ]
     if config.count("null_ridge"):
         methods.append(Method(name="null-ridge", job="null-ridge", facts={"null": "shifted-text"}))
     if config.count("null_contrastive"):
         methods.append(Method(name="null-contrastive", job="null-contrastive", facts={"null": "shifted-text"}))
-    differences = [
-        ("contrastive", "ridge"),
-        ("contrastive-trained", "contrastive-alone"),
-        ("contrastive-trained", "ridge"),
-        ("contrastive", "contrastive-trained"),
-    ]
     if config.full:
         for size in SIZES:
             if size < people:
-                facts = {"trained_subjects": size}
-                methods.append(
-                    Method(name=f"contrastive-{size}", job=f"groups-of-{size}", label="trained", facts=facts)
-                )
-                methods.append(Method(name=f"contrastive-{size}-refit", job=f"groups-of-{size}", facts=facts))
-        newcomer = {"newcomer": True, "trained_subjects": people - 1}
-        for minutes in MINUTES:
-            facts = {**newcomer, "minutes": None if np.isinf(minutes) else minutes}
-            given = amount(minutes)
-            methods.append(Method(name=f"newcomer-{given}", job="newcomer", label=label_of(minutes), facts=facts))
-            if minutes:
-                name = f"newcomer-ridge-{given}"
-                methods.append(
-                    Method(
-                        name=name, job="newcomer-ridge", label=label_of(minutes), facts={**facts, "trained_subjects": 0}
-                    )
-                )
-                differences.append((f"newcomer-{given}", name))
-        zero = {**newcomer, "minutes": 0.0}
-        transductive = {**zero, "scaling": "transductive"}
-        methods += [
-            Method(name="newcomer-pooled-ridge", job="newcomer-pooled-ridge", label="minutes-0", facts=zero),
-            Method(name="newcomer-transductive", job="newcomer-transductive", label="minutes-0", facts=transductive),
-            Method(
-                name="newcomer-pooled-ridge-transductive",
-                job="newcomer-pooled-ridge-transductive",
-                label="minutes-0",
-                facts=transductive,
-            ),
-        ]
-        differences += [
-            ("newcomer-zero-shot", "newcomer-pooled-ridge"),
-            ("newcomer-transductive", "newcomer-pooled-ridge-transductive"),
-        ]
+                job, facts = f"groups-of-{size}", {"trained_subjects": size}
+                methods.append(Method(name=f"contrastive-{size}", job=job, label="trained", facts=facts))
+                methods.append(Method(name=f"contrastive-{size}-refit", job=job, facts=facts))
+        methods.append(Method(name="consensus-halves", job="halves", facts={"trained_subjects": -(-people // 2)}))
+        differences.append(("consensus", "consensus-halves"))
+        more, compared = newcomer_methods(people)
+        methods += more
+        differences += compared
     return Plan(
         recipe="sherlock",
         stores=stores,
@@ -192,6 +161,32 @@ def film_plan(config: FilmConfig, store: Store, stores: tuple[str, ...], targets
         differences=tuple(differences),
         seed=config.align.seed,
     )
+
+
+def newcomer_methods(people: int) -> tuple[list[Method], list[tuple[str, str]]]:
+    """Somebody left out of training, with and without minutes of their own, and what they are compared with."""
+    newcomer = {"newcomer": True, "trained_subjects": people - 1}
+    methods, differences = [], []
+    for minutes in MINUTES:
+        facts = {**newcomer, "minutes": None if np.isinf(minutes) else minutes}
+        name = f"newcomer-{amount(minutes)}"
+        methods.append(Method(name=name, job="newcomer", label=label_of(minutes), facts=facts))
+        if minutes:
+            rival, alone = f"newcomer-ridge-{amount(minutes)}", {**facts, "trained_subjects": 0}
+            methods.append(Method(name=rival, job="newcomer-ridge", label=label_of(minutes), facts=alone))
+            differences += [(name, rival), (name, "newcomer-zero-shot")]
+    zero = {**newcomer, "minutes": 0.0}
+    by_own_statistics = {**zero, "scaling": "transductive"}
+    for name, job in (
+        ("newcomer-contrastive", "newcomer-contrastive"),
+        ("newcomer-pooled-ridge", "newcomer-pooled-ridge"),
+    ):
+        methods.append(Method(name=f"{name}-zero-shot", job=job, label="minutes-0", facts=zero))
+        differences.append(("newcomer-zero-shot", f"{name}-zero-shot"))
+    for name, job in (("newcomer", "newcomer"), ("newcomer-pooled-ridge", "newcomer-pooled-ridge")):
+        methods.append(Method(name=f"{name}-transductive", job=job, label="transductive", facts=by_own_statistics))
+    differences.append(("newcomer-transductive", "newcomer-pooled-ridge-transductive"))
+    return methods, differences
 
 
 def label_of(minutes: float) -> str:

@@ -40,11 +40,19 @@ from brainreel.report import (
 
 LABELS = {
     "contrastive": "everybody together, adapters solved again",
+    "consensus": "everybody fitted to the others' answers",
     "contrastive-trained": "everybody together, as trained",
     "contrastive-alone": "the same network on one person",
     "ridge": "ridge on one person",
     "pooled-ridge": "one ridge for everybody",
     "contrastive-viewers": "mean over viewers: together, solved again",
+    "consensus-viewers": "mean over viewers: fitted to the others' answers",
+    "consensus-halves": "fitted to the answers of their own half",
+    "newcomer-zero-shot": "newcomer, zero-shot",
+    "newcomer-contrastive-zero-shot": "newcomer, zero-shot: common adapter of the network",
+    "newcomer-pooled-ridge-zero-shot": "newcomer, zero-shot: pooled ridge",
+    "newcomer-transductive": "newcomer, zero-shot, own mean and spread",
+    "newcomer-pooled-ridge-transductive": "newcomer, pooled ridge, own mean and spread",
     "contrastive-trained-viewers": "mean over viewers: together, as trained",
     "contrastive-alone-viewers": "mean over viewers: each alone",
     "ridge-viewers": "mean over viewers: ridge",
@@ -62,13 +70,14 @@ def write_film_report(experiment: Experiment, plan: Plan) -> Path:
     film = json.loads((folder / "film.json").read_text())
     store = plan.open_stores(experiment)[0]
     manifest = store.manifest
-    means = {row["strategy"]: row for row in scores["scores"] if row["metric"] == TWO_WAY and row["subject"] is None}
+    rows = averages(scores["scores"])
+    means = {row["strategy"]: row for row in rows if row["metric"] == TWO_WAY and row["dataset"] == store.name}
     sections: list[Section] = [
         _headline(means, scores["differences"], film, manifest.title, manifest.simulated, len(store.subjects))
     ]
     if film["windows"]:
         sections.append(_timeline(film))
-    sections.append(_table(scores["scores"], [*(method.name for method in plan.methods), BRAIN_TO_BRAIN]))
+    sections.append(_table(rows, [*(method.name for method in plan.methods), BRAIN_TO_BRAIN]))
     if scores["differences"]:
         sections.append(_differences(scores["differences"]))
     sections += [section for section in (_scaling(means), _newcomers(means), _curves(experiment)) if section]
@@ -78,6 +87,16 @@ def write_film_report(experiment: Experiment, plan: Plan) -> Path:
         title=f"brainreel: {manifest.title}", sections=tuple(sections), made_with=f"brainreel {__version__}"
     )
     return write(report, experiment.root / "report.html")
+
+
+def averages(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The means over subjects; where there is one subject only, that subject's rows."""
+
+    def key(row: dict[str, Any]) -> tuple[str, ...]:
+        return row["metric"], row["strategy"], row["dataset"]
+
+    averaged = {key(row) for row in rows if row["subject"] is None}
+    return [row for row in rows if row["subject"] is None or key(row) not in averaged]
 
 
 def label(strategy: str) -> str:
@@ -94,16 +113,18 @@ def _headline(
     people: int,
 ) -> Headline:
     first = next(iter(means.values()))
-    rival = next((row for row in means.values() if row.get("role") == "rival"), None)
-    seconds = sum(window["end_s"] - window["start_s"] for window in film["windows"])
-    length = film["windows"][0]["end_s"] - film["windows"][0]["start_s"] if film["windows"] else 0
-    claim = (
-        f"From {length:.0f} s of one person's brain activity, the right one of two moments is told in "
-        f"{_percent(first['value'])} of cases (chance {_percent(first['chance'])})"
-    )
+    rival = next((row for row in means.values() if row.get("role") == "rival" and row is not first), None)
+    evidence, tested = _evidence(film)
+    claim = f"{evidence} is told in {_percent(first['value'])} of cases (chance {_percent(first['chance'])})"
     if rival:
         found = next(
-            (d for d in differences if d["first"] == first["strategy"] and d["second"] == rival["strategy"]), None
+            (
+                d
+                for d in differences
+                if [d[key] for key in ("first", "second", "dataset")]
+                == [first["strategy"], rival["strategy"], first["dataset"]]
+            ),
+            None,
         )
         claim += f"; ridge on each person alone reaches {_percent(rival['value'])}"
         if found and found["ci95"]:
@@ -114,14 +135,14 @@ def _headline(
     bars = [
         _bar(row, "model")
         for name, row in means.items()
-        if name in ("contrastive", "contrastive-alone", "pooled-ridge")
+        if name in ("contrastive", "consensus", "contrastive-alone", "pooled-ridge")
     ]
     bars += [_bar(rival, "rival")] if rival else []
     bars += [
         Bar(label="the same predictions, shuffled", value=first["shuffled"], role="control"),
         *[_bar(row, "control") for name, row in means.items() if name.startswith("null-")],
     ]
-    chips = [f"{people} people", f"{seconds / 60:.0f} min tested", f"chance {_percent(first['chance'])}"]
+    chips = [f"{people} people", tested, f"chance {_percent(first['chance'])}"]
     return Headline(
         title=title,
         claim=claim + ".",
@@ -132,6 +153,23 @@ def _headline(
         bar_range=(0.4, 0.9) if max(bar.value or 0 for bar in bars) < 0.9 else (0.4, 1.0),
         chance=first["chance"],
     )
+
+
+def _evidence(film: dict[str, Any]) -> tuple[str, str]:
+    """What was told apart from what, and how much of it was tested."""
+    windows = film["windows"]
+    if not _is_film(film):
+        return "From one person's response to a clip, the right one of two clips", f"{len(windows)} clips tested"
+    seconds = sum(window["end_s"] - window["start_s"] for window in windows)
+    length = windows[0]["end_s"] - windows[0]["start_s"]
+    return (
+        f"From {length:.0f} s of one person's brain activity, the right one of two moments",
+        f"{seconds / 60:.0f} min tested",
+    )
+
+
+def _is_film(film: dict[str, Any]) -> bool:
+    return any(not window["name"] for window in film["windows"])
 
 
 def _bar(row: dict[str, Any], role: Any) -> Bar:
@@ -145,6 +183,7 @@ def _percent(value: float | None) -> str:
 def _timeline(film: dict[str, Any]) -> FilmTimeline:
     windows = tuple(
         Window(
+            name=window["name"],
             start_s=window["start_s"],
             end_s=window["end_s"],
             truths=tuple(window["truths"]),
@@ -169,22 +208,28 @@ def _timeline(film: dict[str, Any]) -> FilmTimeline:
         )
         for reader in film["readers"]
     )
+    shown, material, others = "Each stretch was", "time", "the block's other windows"
+    title, nav = "The film, read from the brain", "Film"
+    if not _is_film(film):
+        shown, material, others = "These clips were", "clips", "the other test clips"
+        title, nav = "The test clips, read from the brain", "Clips"
     return FilmTimeline(
-        title="The film, read from the brain",
-        nav="Film",
+        title=title,
+        nav=nav,
         intro=(
-            "Each stretch was never trained on. The decoded text is the nearest description among those of the "
-            "training time, so it never contains the answer. The viewer shown is the one whose mean score is the "
+            f"{shown} never trained on. The decoded text is the nearest description among those of the training "
+            f"{material}, so it never contains the answer. The viewer shown is the one whose mean score is the "
             "median of all viewers."
         ),
         windows=windows,
         readers=readers,
-        definition="the fraction of the block's other windows whose description fits the prediction less well.",
+        definition=f"the fraction of {others} whose description fits the prediction less well.",
     )
 
 
 def _table(rows: list[dict[str, Any]], order: list[str]) -> ScoreTable:
-    shown = sorted((row for row in rows if row["subject"] is None), key=lambda row: order.index(row["strategy"]))
+    shown = sorted(rows, key=lambda row: order.index(row["strategy"]))
+    several = len({row["dataset"] for row in rows}) > 1
     metrics = (
         Metric(name=TWO_WAY, label="Two-way identification", definition=DEFINITIONS[TWO_WAY]["centred-cosine"]),
         Metric(
@@ -197,7 +242,7 @@ def _table(rows: list[dict[str, Any]], order: list[str]) -> ScoreTable:
     return ScoreTable(
         title="Scores and their controls",
         nav="Scores",
-        intro="Means over subjects and folds; intervals resample subjects and blocks together.",
+        intro="Means over subjects and folds; intervals resample subjects and blocks (clips) together.",
         metrics=metrics,
         rows=tuple(
             ScoreRow(
@@ -206,7 +251,7 @@ def _table(rows: list[dict[str, Any]], order: list[str]) -> ScoreTable:
                     for key in ("metric", "value", "ci95", "bootstrap", "chance", "constant", "mismatched", "shuffled",
                                 "ceiling", "n", "circular")
                 },
-                label=label(row["strategy"]),
+                label=f"{row['dataset']}: {label(row['strategy'])}" if several else label(row["strategy"]),
                 note=row.get("note") or "",
             )
             for row in shown
@@ -215,14 +260,15 @@ def _table(rows: list[dict[str, Any]], order: list[str]) -> ScoreTable:
 
 
 def _differences(rows: list[dict[str, Any]]) -> DifferenceTable:
+    several = len({row["dataset"] for row in rows}) > 1
     return DifferenceTable(
         title="Paired differences",
         nav="Differences",
-        intro="Over the same subjects and blocks; whether two intervals above overlap says nothing about this.",
+        intro="Over the same subjects and blocks (clips); whether two intervals above overlap says nothing about this.",
         metric=Metric(name=TWO_WAY, label="Two-way identification, difference"),
         rows=tuple(
             Difference(
-                a=label(row["first"]),
+                a=f"{row['dataset']}: {label(row['first'])}" if several else label(row["first"]),
                 b=label(row["second"]),
                 value=row["value"],
                 ci95=row["ci95"],
@@ -247,6 +293,7 @@ def _scaling(means: dict[str, Any]) -> Scaling | None:
     methods = [
         Method(name="as trained", points=trained),
         Method(name="adapters solved again", points=solved),
+        Method(name="fitted to the others' answers", points=points(["consensus-halves", "consensus"])),
         Method(name="ridge on one person", points=points(["ridge"]), role="rival"),
     ]
     methods = [method for method in methods if method.points]
@@ -285,7 +332,7 @@ def _newcomers(means: dict[str, Any]) -> Scaling | None:
     pooled = tuple(
         Point(x=0, value=row["value"], ci95=row["ci95"])
         for name, row in means.items()
-        if name == "newcomer-pooled-ridge"
+        if name == "newcomer-pooled-ridge-zero-shot"
     )
     return Scaling(
         title="A person the model has never seen",

@@ -142,7 +142,7 @@ def encode_stores_cost(stores: Sequence[Store]) -> Cost:
     total = Cost()
     for store in stores:
         texts = {text for captions in store.clips["captions"] for text in captions}
-        notes = 0 if store.annotations is None else store.annotations["caption"].nunique()
+        notes = 0 if store.annotations is None else len(set(store.annotations["caption"]))
         total = total.then(encode_cost(max(len(texts), notes), len(store.clips), DIM))
     return total
 

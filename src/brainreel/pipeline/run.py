@@ -12,8 +12,9 @@ from brainreel.experiment import Experiment
 from brainreel.pipeline.film_config import FOLDS, FilmConfig
 from brainreel.pipeline.film_recipe import film_jobs, film_of, film_plan
 from brainreel.pipeline.film_report import write_film_report
+from brainreel.pipeline.parallel import align_all
 from brainreel.pipeline.plan import portable
-from brainreel.pipeline.stages import align_stage, encode_stage, evaluate_stage, ingest_stage
+from brainreel.pipeline.stages import encode_stage, evaluate_stage, ingest_stage
 from brainreel.progress import duration, say
 from brainreel.store import Store
 from brainreel.store.targets import read_targets
@@ -38,6 +39,7 @@ def run_film(
     text_weights: str | None = None,
     dataset: str = "sherlock",
     device: str = "cpu",
+    workers: int | None = 1,
 ) -> Ran:
     """The film benchmark from the release's files (``source``) or from an ingested store, to the report.
 
@@ -50,6 +52,7 @@ def run_film(
         text_weights: Weights of the sentence encoder: hub id or folder.
         dataset: Reader of ``source``.
         device: Where to compute.
+        workers: Trainings at a time; None: one per core (see `align_all`).
     """
     need_one(source, store)
     started = time.monotonic()
@@ -64,8 +67,7 @@ def run_film(
         folder = encode_stage(experiment, [opened], config.align.target, text_weights, device)
         targets = [read_targets(opened, config.align.target, folder)]
         jobs = film_jobs(config, film_of(opened))
-        for job in jobs:
-            ran += align_stage(experiment, job, [opened], targets, device).ran
+        ran += align_all(experiment, jobs, [opened], targets, device, workers)
         plan = film_plan(config, opened, (portable(opened.root, experiment),), portable(folder, experiment))
         plan = plan.counting(jobs)
         plan.write(experiment)

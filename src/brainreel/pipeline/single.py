@@ -14,8 +14,9 @@ from brainreel.errors import ExperimentError, UsageError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
 from brainreel.pipeline.outlook import Outlook, align_outlook, training_size
+from brainreel.pipeline.parallel import align_all
 from brainreel.pipeline.plan import Plan, portable, read_plan
-from brainreel.pipeline.stages import align_stage, align_step
+from brainreel.pipeline.stages import align_step
 from brainreel.store.reader import Store
 from brainreel.store.several import agreed_folds
 from brainreel.store.targets import Targets, read_targets
@@ -37,11 +38,11 @@ class Training:
         size = max((training_size(s, self.jobs[0].config) for s in self.stores), key=lambda z: z.trials * z.features)
         return Outlook(tuple(align_outlook(experiment, self.jobs, size, self.stores, self.targets)))
 
-    def run(self, experiment: Experiment, device: str) -> int:
+    def run(self, experiment: Experiment, device: str, workers: int | None = 1) -> int:
         """Train what is not up to date, and write the plan; returns how many folds were trained."""
         with experiment.lock():
             plan = self.plan(experiment)
-            ran = sum(align_stage(experiment, job, self.stores, self.targets, device).ran for job in self.jobs)
+            ran = align_all(experiment, self.jobs, self.stores, self.targets, device, workers)
             plan.write(experiment)
         return ran
 

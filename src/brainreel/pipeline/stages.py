@@ -24,9 +24,9 @@ from brainreel.store import Store, StoreWriter
 from brainreel.store.targets import Targets
 
 READING = ("files.py", "cortex", "store", "datasets")
-ENCODING = ("encoders",)
-TRAINING = ("cortex", "training", "align")
-SCORING = ("metrics", "evaluate")
+ENCODING = ("files.py", "cortex", "store", "encoders")
+TRAINING = ("files.py", "cortex", "store", "training", "align")
+SCORING = ("files.py", "cortex", "store", "metrics", "evaluate")
 
 
 @dataclass(frozen=True)

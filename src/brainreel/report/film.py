@@ -137,7 +137,7 @@ def payload(section: FilmTimeline) -> dict[str, Any]:
     if not section.shown and picked and picked.control:
         shown += (picked.control.name,)
     windows = [
-        [w.start_s, w.end_s, w.scan, w.block, [index(text) for text in w.truths]] for w in section.windows
+        [w.start_s, w.end_s, w.scan, w.block, [index(text) for text in w.truths], w.name] for w in section.windows
     ]
     readers = []
     for reader in section.readers:

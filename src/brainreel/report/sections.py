@@ -174,8 +174,13 @@ class DifferenceTable(Section):
 
 
 class Window(Data):
-    """A stretch of the film, [start_s, end_s): where it lies and what was truly there."""
+    """A stretch of the film, [start_s, end_s): where it lies and what was truly there.
 
+    A clip of its own, outside any film, has a `name`, which is shown in the place of a time; its stretch is then
+    nothing but its place in a row of equal cells.
+    """
+
+    name: str = ""
     start_s: float = Field(ge=0)
     end_s: float
     truths: tuple[str, ...]

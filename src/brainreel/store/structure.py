@@ -16,7 +16,8 @@ Misfit = tuple[str, str]
 def arrays(store: Store) -> Iterator[tuple[str, str, zarr.Array]]:
     """Group, name (``subject/run`` or ``subject``) and array of every recording."""
     for group in store.manifest.groups:
-        for name, member in zarr.open_group(store.root / f"{group}.zarr", mode="r").members(max_depth=None):
+        members = zarr.open_group(store.root / f"{group}.zarr", mode="r").members(max_depth=None)
+        for name, member in sorted(members, key=lambda found: found[0]):
             if isinstance(member, zarr.Array):
                 yield group, name, member
 
@@ -37,6 +38,9 @@ def misfits(store: Store) -> Iterator[Misfit]:
     strangers = sorted(set(trials["subject"]) - set(store.subjects))
     if strangers:
         yield "unknown-subjects", f"trials.tsv lists {strangers[0]!r}, of whom there are no responses."
+    notes = store.annotations
+    if notes is not None and not np.isfinite(notes[["onset_s", "duration_s"]].to_numpy(dtype=float)).all():
+        yield "annotation-times", "annotations.tsv has descriptions without onset or duration."
     yield from _folds(store)
     if store.manifest.kind == "event":
         yield from _events(store)
@@ -85,7 +89,10 @@ def _runs(store: Store) -> Iterator[Misfit]:
     onset_s, duration_s = trials["onset_s"].to_numpy(float), trials["duration_s"].to_numpy(float)
     known = np.isin(names, list(volumes[first]))
     if not known.all():
-        yield "unknown-runs", f"{(~known).sum()} trials lie in runs that were not recorded, {names[~known][0]!r} first."
+        yield (
+            "unknown-runs",
+            f"{(~known).sum()} trials lie in runs that were not recorded, {names[~known].tolist()[0]!r} first.",
+        )
     length_s = np.array([volumes[first].get(name, 0) for name in names.tolist()]) * tr_s
     # Half a TR of slack: onsets of clips need not lie on the volumes' grid.
     inside = (onset_s >= -tr_s / 2) & (onset_s + duration_s <= length_s + tr_s / 2) & (duration_s > 0)

@@ -183,7 +183,7 @@ class StoreWriter:
         _refuse_odd("fold list", name)
         if name in self._folds:
             raise StoreError(f"the fold list {name!r} was written twice", do="give each list a name of its own")
-        unknown = set(np.unique(roles.to_numpy().astype(str))) - set(ROLES)
+        unknown = set(roles.to_numpy().astype(str).ravel().tolist()) - set(ROLES)
         if unknown:
             raise SourceError(f"fold list {name!r} uses the role {sorted(unknown)[0]!r}", expected=", ".join(ROLES))
         table = roles.reset_index(drop=True)

@@ -24,8 +24,8 @@ for (const film of document.querySelectorAll("[data-film]")) {
     const head = minutes >= 60 ? `${Math.floor(minutes / 60)}:${pad(minutes % 60)}` : `${minutes}`;
     return `${head}:${pad(whole % 60)}${tenths % 10 ? `.${tenths % 10}` : ""}`;
   };
-  const place = ([start, end, scan, block]) =>
-    [`${clock(start)} to ${clock(end)}`, scan, block].filter(Boolean).join(" · ");
+  const place = ([start, end, scan, block, , name]) =>
+    [name || `${clock(start)} to ${clock(end)}`, scan, block].filter(Boolean).join(" · ");
 
   const card = (reader, index) => {
     const [score, rank, gallery, nearest] = reader.readings[index];

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from brainreel.align.config import AlignConfig
-from brainreel.align.decoders import Decoder, load_decoder, save_decoder
+from brainreel.align.decoders import Decoder, dump_decoder, load_decoder
 from brainreel.align.examples import Recording
 from brainreel.align.goals import Goals, goals_of
 from brainreel.align.origin import Origin, origin_of
@@ -18,6 +18,7 @@ from brainreel.align.strategies import STRATEGIES, Known
 from brainreel.cortex.standardise import fit_scaling
 from brainreel.cortex.windows import Context
 from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
+from brainreel.files import write_bytes
 from brainreel.store.reader import Store
 from brainreel.store.several import Folds, roles_in
 from brainreel.store.targets import Targets, read_targets
@@ -140,15 +141,16 @@ class Aligner:
 
     def save(self, path: Path) -> None:
         """Write the decoder (without responses or targets) as one safetensors file."""
-        save_decoder(
-            path,
-            self.decoder_,
-            {
-                "config": self.config.model_dump(mode="json"),
-                "centre": self.goals_.centre.tolist(),
-                "origin": self.origin_.model_dump(mode="json"),
-            },
-        )
+        write_bytes(path, self.dump())
+
+    def dump(self) -> bytes:
+        """What `save` writes."""
+        facts = {
+            "config": self.config.model_dump(mode="json"),
+            "centre": self.goals_.centre.tolist(),
+            "origin": self.origin_.model_dump(mode="json"),
+        }
+        return dump_decoder(self.decoder_, facts)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Aligner:

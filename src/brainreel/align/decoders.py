@@ -18,7 +18,6 @@ from brainreel.align.examples import population_scaling
 from brainreel.align.network import AlignNetwork
 from brainreel.cortex.standardise import Scaling
 from brainreel.errors import ExperimentError, UsageError, alternatives
-from brainreel.files import write_bytes
 from brainreel.training.randomness import generator
 
 
@@ -236,16 +235,16 @@ def seat_latent(network: AlignNetwork, space: str, row: int, values: torch.Tenso
     return values @ (adapter.common + adapter.delta[row]) + adapter.bias[row]
 
 
-def save_decoder(path: Path, decoder: Decoder, facts: Mapping[str, Any]) -> None:
-    """Write a decoder with everything that using it needs; ``facts`` is kept beside its own."""
+def dump_decoder(decoder: Decoder, facts: Mapping[str, Any]) -> bytes:
+    """A decoder as a safetensors file, with everything that using it needs; ``facts`` is kept beside its own."""
     arrays = {name: np.ascontiguousarray(value) for name, value in decoder.tensors().items()}
     for subject, scaling in decoder.scalings.items():
         arrays |= {f"mean/{subject}": scaling.mean, f"std/{subject}": scaling.std}
-    write_bytes(path, save(arrays, {"brainreel": json.dumps({**facts, "decoder": decoder.facts()})}))
+    return save(arrays, {"brainreel": json.dumps({**facts, "decoder": decoder.facts()})})
 
 
 def load_decoder(path: Path) -> tuple[Decoder, dict[str, Any]]:
-    """Read what `save_decoder` wrote: the decoder and the facts."""
+    """Read what `dump_decoder` made: the decoder and the facts."""
     try:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads(file.metadata()["brainreel"])

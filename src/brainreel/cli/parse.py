@@ -44,7 +44,7 @@ def parse(command: str, run: Run, arguments: Sequence[str]) -> Callable[[], int 
         with contextlib.redirect_stderr(said):
             return _cli(command, bound, arguments)
     except SystemExit as stop:
-        raise UsageError(_sentence(said.getvalue(), command), do=f"see `brainreel {command} --help`") from stop
+        raise UsageError(_sentence(said.getvalue()), do=f"see `brainreel {command} --help`") from stop
 
 
 def help_text(command: str, module: ModuleType) -> str:
@@ -59,17 +59,21 @@ def _cli(command: str, run: Any, arguments: Sequence[str]) -> Any:
     return tyro.cli(run, prog=f"brainreel {command}", description="", args=list(arguments))
 
 
-def _sentence(framed: str, command: str) -> str:
+def _sentence(framed: str) -> str:
     """The parser's framed, wrapped message as one sentence."""
-    kept: list[str] = []
     # The first line is the frame with a title.
-    for line in framed.splitlines()[1:]:
-        bare = line.strip("│╭╰╮╯─-| ")
-        if not bare or bare.startswith(("Argument helptext", "For full helptext")):
+    lines = [line.strip("│╭╰╮╯").removeprefix(" ").rstrip() for line in framed.splitlines()[1:]]
+    if lines and lines[0].startswith("Missing from"):
+        # Names stand below, each with its help text further in.
+        names = [line.strip() for line in lines[1:] if re.match(r" {4}\S", line)]
+        return f"missing: {', '.join(names)}"
+    kept: list[str] = []
+    for line in lines:
+        if not line.strip("─- ") or line.startswith(("Argument helptext", "For full helptext")):
             if kept:
                 break
             continue
-        kept.append(bare)
+        kept.append(line.strip())
     text = " ".join(kept)
     # pydantic names the field and the class; people know the flag.
     limits = re.search(
@@ -79,4 +83,4 @@ def _sentence(framed: str, command: str) -> str:
         where, field, reason, value = limits.groups()
         flag = ".".join([*where.split(".")[1:], field]).replace("_", "-")
         return f"--{flag} is {value}: {reason[0].lower()}{reason[1:]}"
-    return text.replace(f"Missing from brainreel {command}:", "missing").rstrip(".")
+    return text.rstrip(".")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from brainreel.align.jobs import AlignJob, run_job
-from brainreel.datasets import DATASETS, Dataset
+from brainreel.datasets import DATASETS
 from brainreel.encoders import encode
 from brainreel.encoders.encode import identity_of
 from brainreel.errors import SourceError, UsageError, alternatives
@@ -86,20 +86,20 @@ def ingest(
         BrainreelError: one sentence about the first thing that is wrong with the release.
     """
     source, stimuli = Path(source), None if stimuli is None else Path(stimuli)
-    reader = check_ingest(dataset, source, Path(store), replace=replace)
+    check_ingest(dataset, source, Path(store), replace=replace)
+    reader = DATASETS[dataset]
     with StoreWriter(Path(store), reader.manifest(source), replace=replace) as writer:
         reader.ingest(source, writer, subjects=subjects, space=space, stimuli=stimuli, progress=say)
     return Store(store)
 
 
-def check_ingest(dataset: str, source: Path, store: Path, *, replace: bool = False) -> Dataset:
-    """The dataset's reader, if there is such a dataset, its release lies at ``source``, and a store may be made."""
+def check_ingest(dataset: str, source: Path, store: Path, *, replace: bool = False) -> None:
+    """Refuse an unknown dataset, a folder that is not its release, and a store that may not be made."""
     if dataset not in DATASETS:
         raise UsageError(f"there is no dataset {alternatives(dataset, DATASETS)}")
     if not source.is_dir():
         raise SourceError(f"{source} is not a folder", expected=f"the files of {dataset!r}", do="check the path")
     StoreWriter(store, DATASETS[dataset].manifest(source), replace=replace)
-    return DATASETS[dataset]
 
 
 def ingest_step(dataset: str, source: Path, subjects: Sequence[str] | None) -> Step:

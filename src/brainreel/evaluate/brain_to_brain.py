@@ -98,7 +98,7 @@ def _row(
         "subject": subject,
         "value": round(interval.value, 6),
         "ci95": [round(interval.low, 6), round(interval.high, 6)] if known else None,
-        "bootstrap": "blocks" if subject else "crossed (subjects × blocks)",
+        "bootstrap": "units" if subject else "crossed",
         "chance": 0.5,
         "constant": None,
         "mismatched": None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from .identification import chance_median_rank
 from .nway import n_way_chance
 
 
@@ -18,8 +19,9 @@ class Fact:
         direction: Which values are better.
         unit: What the value counts.
         range: Lowest and highest possible value.
-        chance: The value of exchangeable scores; a function of n and k where it depends on them; None where
-            no such value exists and only the null videos and `mismatched` tell.
+        chance: The value of exchangeable scores; a function where it depends on something: of n and k (n-way) or
+            of the gallery's size (retrieval); None where no such value exists and only the null videos and
+            `mismatched` tell.
         published: Kept to read old tables, never a headline.
     """
 
@@ -39,6 +41,14 @@ FACTS: dict[str, dict[str, Fact]] = {
         "published-top3": PUBLISHED(
             "higher", "fraction", (0.0, 1.0), chance=partial(n_way_chance, definition="published-top3")
         ),
+    },
+    "two_way_identification": {
+        "centred-cosine": Fact("higher", "fraction", (0.0, 1.0), chance=0.5),
+        "correlation": Fact("higher", "fraction", (0.0, 1.0), chance=0.5),
+    },
+    "retrieval": {
+        "centred-cosine": Fact("lower", "rank", (1.0, INF), chance=chance_median_rank),
+        "correlation": Fact("lower", "rank", (1.0, INF), chance=chance_median_rank),
     },
     "ssim": {
         "gaussian-rgb": Fact("higher", "ssim", (-1.0, 1.0)),
@@ -71,4 +81,18 @@ FACTS: dict[str, dict[str, Fact]] = {
         "published-all-pairs": PUBLISHED("higher", "cosine", (-1.0, 1.0)),
         "published-adjacent-gated": PUBLISHED("higher", "cosine", (-1.0, 1.0)),
     },
+    "frechet": {"gaussian": Fact("lower", "squared feature units", (0.0, INF))},
+    "kid": {"polynomial-3": Fact("lower", "squared kernel units", (-INF, INF))},
+    "r2": {
+        "per-dimension": Fact("higher", "fraction of variance", (-INF, 1.0)),
+        "pooled": Fact("higher", "fraction of variance", (-INF, 1.0)),
+    },
+    "correlation": {
+        "per-trial": Fact("higher", "correlation", (-1.0, 1.0)),
+        "per-dimension": Fact("higher", "correlation", (-1.0, 1.0), chance=0.0),
+    },
+    "noise_ceiling": {"ncsnr": Fact("higher", "percent of variance", (0.0, 100.0))},
+    "split_half": {"spearman-brown": Fact("higher", "reliability", (-1.0, 1.0))},
+    "inter_subject_correlation": {"leave-one-out": Fact("higher", "correlation", (-1.0, 1.0), chance=0.0)},
+    "inter_subject_identification": {"leave-one-out": Fact("higher", "fraction", (0.0, 1.0), chance=0.5)},
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brainreel import __version__
+from brainreel.errors import ExperimentError
 from brainreel.evaluate.brain_to_brain import STRATEGY as BRAIN_TO_BRAIN
 from brainreel.experiment import Experiment
 from brainreel.metrics.identification import DEFINITIONS
@@ -68,6 +69,8 @@ def write_film_report(experiment: Experiment, plan: Plan) -> Path:
     folder = experiment.stage("evaluate")
     scores = json.loads((folder / "metrics.json").read_text())
     film = json.loads((folder / "film.json").read_text())
+    if not (folder / "audit.json").is_file():
+        raise ExperimentError(f"{folder} was scored without an audit", do="run `brainreel evaluate` again")
     store = plan.open_stores(experiment)[0]
     manifest = store.manifest
     rows = averages(scores["scores"])

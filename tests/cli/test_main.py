@@ -181,6 +181,19 @@ def test_one_command_is_imported_and_its_help_needs_no_torch():
     assert others == {"brainreel.cli.run", "brainreel.cli.recipes"}
 
 
+def test_benchmarks_are_listed_and_measured(monkeypatch, tmp_path, read):
+    from types import SimpleNamespace
+
+    from brainreel.cli import bench
+
+    assert "metrics" in done("bench").out.split()
+    for module in bench.BENCHMARKS.values():
+        assert callable(__import__(f"brainreel.bench.{module}", fromlist=["run"]).run)
+    monkeypatch.setattr(bench.importlib, "import_module", lambda name: SimpleNamespace(run=lambda: {"name": name}))
+    assert bench.run("metrics", json=tmp_path / "bench.json") is None
+    assert read(tmp_path / "bench.json") == {"name": "brainreel.bench.metrics"}
+
+
 def test_main_takes_the_processs_arguments(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["brainreel", "recipes"])
     assert main() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json as js
 from typing import Annotated
 
 from tyro.conf import Positional, arg
@@ -13,8 +12,8 @@ from brainreel.cli.parse import Json
 from brainreel.errors import UsageError, alternatives
 
 EXAMPLE = "brainreel bench metrics --json metrics_bench.json"
-BENCHMARKS: dict[str, str] = {}
-"""Name → module of `brainreel.bench` whose ``run() -> dict`` measures it."""
+BENCHMARKS = {"metrics": "metrics"}
+"""Name → module of `brainreel.bench` whose ``run() -> dict`` measures it and prints a table."""
 
 
 def run(
@@ -28,6 +27,4 @@ def run(
         return
     if name not in BENCHMARKS:
         raise UsageError(f"there is no benchmark {alternatives(name, BENCHMARKS)}")
-    found = importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}").run()
-    show(js.dumps(found, indent=1))
-    write_result(json, found)
+    write_result(json, importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}").run())

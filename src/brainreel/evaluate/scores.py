@@ -45,11 +45,30 @@ def score_rows(
                 **method.facts,
             }
             everyone = None if len(subjects) > 1 or method.facts.get("viewers") else subjects[0]
-            rows.append({**common, "subject": everyone, **_value(part, column, units, subjects, seed)})
+            by_seed = [
+                _round(table_mean(cell_table(one, column, units, subjects)))
+                for _, one in part.groupby("seed", sort=True)
+            ]
+            found = {**_value(part, column, units, subjects, seed), "seed_values": by_seed}
+            if method.facts.get("null"):
+                found |= _of_refits(by_seed)
+            rows.append({**common, "subject": everyone, **found})
             for subject in subjects if len(subjects) > 1 else ():
                 mine = part.loc[part["subject"] == subject]
                 rows.append({**common, "subject": subject, **_value(mine, column, units, [subject], seed)})
     return rows
+
+
+def _of_refits(values: Sequence[float | None]) -> dict[str, Any]:
+    """A null varies from shift to shift, for all subjects alike: resampling subjects and blocks does not show that."""
+    known = [value for value in values if value is not None]
+    spread = f"lowest {min(known):.3f}, highest {max(known):.3f}" if known else "none defined"
+    return {
+        "ci95": None,
+        "bootstrap": None,
+        "resampled": None,
+        "note": f"refitted on {len(values)} shifts of the text: {spread}; one shift says little",
+    }
 
 
 def _value(part: pd.DataFrame, column: str, units: str, subjects: Sequence[str], seed: int) -> dict[str, Any]:

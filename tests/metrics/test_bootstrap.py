@@ -47,9 +47,7 @@ def naive_nested(table: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     return np.array(means)
 
 
-@pytest.mark.parametrize(
-    ("fast", "naive"), [(crossed_bootstrap, naive_crossed), (nested_bootstrap, naive_nested)]
-)
+@pytest.mark.parametrize(("fast", "naive"), [(crossed_bootstrap, naive_crossed), (nested_bootstrap, naive_nested)])
 def test_the_interval_is_that_of_a_naive_loop(fast, naive):
     table = holed(0)
     low, high = np.quantile(naive(table, 1, 4000), [0.025, 0.975])
@@ -102,9 +100,7 @@ def test_coverage_of_the_crossed_interval():
     rng = np.random.default_rng(1)
     covered = []
     for world in range(300):
-        table = (
-            0.6 + rng.normal(0, 0.05, (12, 1)) + rng.normal(0, 0.10, (1, 25)) + rng.normal(0, 0.15, (12, 25))
-        )
+        table = 0.6 + rng.normal(0, 0.05, (12, 1)) + rng.normal(0, 0.10, (1, 25)) + rng.normal(0, 0.15, (12, 25))
         found = crossed_bootstrap(table, seed=world, resamples=400)
         covered.append(found.low <= 0.6 <= found.high)
     assert 0.90 <= np.mean(covered) <= 0.985
@@ -179,9 +175,7 @@ def test_seeds_decide_and_chunks_do_not_bias(monkeypatch):
     whole = crossed_bootstrap(table, seed=0, resamples=20_000)
     monkeypatch.setattr(bootstrap, "DRAWS_AT_ONCE", 500)
     pieces = crossed_bootstrap(table, seed=0, resamples=20_000)
-    assert (pieces.low, pieces.high) == pytest.approx(
-        (whole.low, whole.high), abs=0.05 * (whole.high - whole.low)
-    )
+    assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=0.05 * (whole.high - whole.low))
 
 
 @pytest.mark.parametrize("method", [crossed_bootstrap, nested_bootstrap])

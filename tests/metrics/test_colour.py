@@ -96,15 +96,11 @@ def test_the_published_cosine_takes_opencvs_planes_of_swapped_channels():
     truth, recon = moving_texture(1, frames=1, size=8), moving_texture(1, frames=1, size=8, seed=3)
 
     def plane(frame):  # OpenCV halves the degrees; red and blue change places
-        return np.array(
-            [round(180 * colorsys.rgb_to_hsv(*(p[::-1] / 255))[0]) % 180 for p in frame.reshape(-1, 3)]
-        )
+        return np.array([round(180 * colorsys.rgb_to_hsv(*(p[::-1] / 255))[0]) % 180 for p in frame.reshape(-1, 3)])
 
     x, y = plane(truth[0, 0]), plane(recon[0, 0])
     expected = x @ y / np.sqrt((x @ x) * (y @ y))
-    assert hue_correlation(truth, recon, definition="published-cosine")[0] == pytest.approx(
-        expected, abs=2e-3
-    )
+    assert hue_correlation(truth, recon, definition="published-cosine")[0] == pytest.approx(expected, abs=2e-3)
 
 
 def test_the_published_cosine_of_grey_is_undefined():

@@ -34,8 +34,7 @@ def test_each_definition_is_its_formula():
         frame_consistency(truth, recon), np.maximum(0, 1 - np.abs(c_recon - c_truth) / (1 - c_truth))
     )
     pairs = [
-        np.mean([cosine(a, b) for i, a in enumerate(c) for j, b in enumerate(c) if i != j])
-        for c in recon.astype(float)
+        np.mean([cosine(a, b) for i, a in enumerate(c) for j, b in enumerate(c) if i != j]) for c in recon.astype(float)
     ]
     np.testing.assert_allclose(frame_consistency(truth, recon, definition="published-all-pairs"), pairs)
     gated = frame_consistency(

@@ -49,9 +49,7 @@ def naive_mmd(x: np.ndarray, y: np.ndarray) -> float:
     def kernel(a, b):
         return (a @ b / len(a) + 1) ** 3
 
-    within = [
-        np.mean([kernel(f[i], f[j]) for i in range(len(f)) for j in range(len(f)) if i != j]) for f in (x, y)
-    ]
+    within = [np.mean([kernel(f[i], f[j]) for i in range(len(f)) for j in range(len(f)) if i != j]) for f in (x, y)]
     return sum(within) - 2 * np.mean([kernel(a, b) for a in x for b in y])
 
 
@@ -66,9 +64,7 @@ def test_kid_is_the_unbiased_sum():
 
 def test_kid_is_zero_on_average_for_one_distribution():
     rng = np.random.default_rng(5)
-    values = [
-        kid(rng.normal(size=(12, 4)), rng.normal(size=(12, 4)), seed=0, resamples=2).value for _ in range(400)
-    ]
+    values = [kid(rng.normal(size=(12, 4)), rng.normal(size=(12, 4)), seed=0, resamples=2).value for _ in range(400)]
     assert np.mean(values) == pytest.approx(0, abs=4 * np.std(values) / 20)
     assert np.min(values) < 0
 

@@ -70,9 +70,7 @@ def test_order_batches_and_sides_do_not_matter(training, monkeypatch):
     values = motion_energy_correlation(truth, recon, training=training)
     np.testing.assert_allclose(motion_energy_correlation(recon, truth, training=training), values)
     order = np.array([3, 1, 4, 0, 2])
-    np.testing.assert_allclose(
-        motion_energy_correlation(truth[order], recon[order], training=training), values[order]
-    )
+    np.testing.assert_allclose(motion_energy_correlation(truth[order], recon[order], training=training), values[order])
     monkeypatch.setattr(me, "CLIPS_AT_ONCE", 2)
     np.testing.assert_allclose(motion_energy_correlation(truth, recon, training=training), values)
 

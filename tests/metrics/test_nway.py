@@ -30,9 +30,7 @@ DEFINITIONS = ("exact", "published-top3")
 def logits(clips: int, classes: int, seed: int = 0, levels: int | None = None) -> np.ndarray:
     """Random logits; with `levels` few distinct values, so that many classes tie."""
     rng = np.random.default_rng(seed)
-    values = (
-        rng.normal(size=(clips, classes)) if levels is None else rng.integers(0, levels, (clips, classes))
-    )
+    values = rng.normal(size=(clips, classes)) if levels is None else rng.integers(0, levels, (clips, classes))
     return values.astype(np.float32)
 
 
@@ -162,9 +160,7 @@ def test_frame_level_is_the_mean_over_a_clips_frames():
     truth, recon = logits(12, 20, 13).reshape(4, 3, 20), logits(12, 20, 14).reshape(4, 3, 20)
     label = np.array([1, 2, 3, 4])
     got = n_way_accuracy_of_frames(truth, recon, n=5, k=1, label=label)
-    expected = [
-        n_way_accuracy(truth[i], recon[i], n=5, k=1, label=np.full(3, label[i])).mean() for i in range(4)
-    ]
+    expected = [n_way_accuracy(truth[i], recon[i], n=5, k=1, label=np.full(3, label[i])).mean() for i in range(4)]
     np.testing.assert_allclose(got, expected)
 
 

@@ -16,16 +16,12 @@ from brainreel.metrics.pixels import DEFINITIONS, aggregate_psnr, mse, pixel_cor
 @pytest.fixture(scope="module")
 def pair():
     truth = moving_texture(4, frames=3, size=32)
-    return truth, np.stack(
-        [noisy(clip[None], sd)[0] for clip, sd in zip(truth, (3, 10, 30, 90), strict=True)]
-    )
+    return truth, np.stack([noisy(clip[None], sd)[0] for clip, sd in zip(truth, (3, 10, 30, 90), strict=True)])
 
 
 def test_error_and_psnr_are_scikit_images(pair):
     truth, recon = pair
-    np.testing.assert_allclose(
-        mse(truth, recon), [mean_squared_error(t, r) for t, r in zip(truth, recon, strict=True)]
-    )
+    np.testing.assert_allclose(mse(truth, recon), [mean_squared_error(t, r) for t, r in zip(truth, recon, strict=True)])
     np.testing.assert_allclose(
         psnr(truth, recon), [peak_signal_noise_ratio(t, r) for t, r in zip(truth, recon, strict=True)]
     )

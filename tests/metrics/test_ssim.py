@@ -28,8 +28,7 @@ ORACLES = {
 
 def oracle(truth, recon, definition):
     frames = [
-        [ORACLES[definition](t, r) for t, r in zip(ts, rs, strict=True)]
-        for ts, rs in zip(truth, recon, strict=True)
+        [ORACLES[definition](t, r) for t, r in zip(ts, rs, strict=True)] for ts, rs in zip(truth, recon, strict=True)
     ]
     return np.mean(frames, axis=1)
 

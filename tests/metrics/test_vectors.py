@@ -97,9 +97,7 @@ def test_heads_are_scored_flat_and_each_in_its_own_space():
     prediction = {head: values + rng.normal(0, 1, values.shape) for head, values in target.items()}
     centre = {head: np.full(values.shape[1:], values.mean()) for head, values in target.items()}
     own = np.array([0, 3, 3, 9, 1, 2, 4, 5, 6, 7])
-    found = head_scores(
-        {head: values[own] for head, values in prediction.items()}, target, centre=centre, own=own
-    )
+    found = head_scores({head: values[own] for head, values in prediction.items()}, target, centre=centre, own=own)
     assert list(found) == ["text", "latent"]
     for head, scores in found.items():
         answer, truth = prediction[head][own].reshape(10, -1), target[head][own].reshape(10, -1)
@@ -107,9 +105,7 @@ def test_heads_are_scored_flat_and_each_in_its_own_space():
         assert scores.r2 == pytest.approx(r2(answer, truth, centre=mean))
         assert scores.r2_pooled == pytest.approx(r2_pooled(answer, truth, centre=mean))
         assert scores.correlation_per_trial == pytest.approx(correlation_per_trial(answer, truth))
-        assert scores.correlation_per_dimension == pytest.approx(
-            correlation_per_dimension(answer, truth), nan_ok=True
-        )
+        assert scores.correlation_per_dimension == pytest.approx(correlation_per_dimension(answer, truth), nan_ok=True)
         gallery = target[head].reshape(10, -1)
         expected = two_way_identification(answer - mean, gallery, own=own, centre=mean)
         assert scores.two_way.tolist() == expected.tolist()

@@ -70,9 +70,7 @@ def test_flat_grey_costs_no_memory_and_the_mean_clip_is_the_mean():
     assert not any(grey.strides)
     assert (grey == 128).all()
     train = moving_texture(5, frames=3, size=16)
-    np.testing.assert_array_equal(
-        mean_clip(train), np.rint(train.astype(float).mean(axis=0)).astype(np.uint8)
-    )
+    np.testing.assert_array_equal(mean_clip(train), np.rint(train.astype(float).mean(axis=0)).astype(np.uint8))
 
 
 @pytest.mark.parametrize("size", [16, 17, 40])
@@ -87,9 +85,7 @@ def test_the_nearest_training_clip_is_found_despite_noise_and_blur(size):
 
 def test_thumbnails_are_block_means():
     truth, train = moving_texture(6, frames=2, size=48, seed=1), moving_texture(9, frames=2, size=48, seed=2)
-    blocks = [
-        v.reshape(len(v), 2, 16, 3, 16, 3, 3).mean(axis=(3, 5)).reshape(len(v), -1) for v in (truth, train)
-    ]
+    blocks = [v.reshape(len(v), 2, 16, 3, 16, 3, 3).mean(axis=(3, 5)).reshape(len(v), -1) for v in (truth, train)]
     np.testing.assert_array_equal(nearest_training_clip(truth, train), cdist(*blocks).argmin(axis=1))
 
 

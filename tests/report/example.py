@@ -73,9 +73,7 @@ def reader(
             nearest[0] = true[0]
         similarities = sorted((rng.uniform(0.1, 0.3 + 0.4 * score) for _ in range(3)), reverse=True)
         decoded = tuple(Decoded(text=t, similarity=s) for t, s in zip(nearest, similarities, strict=True))
-        readings.append(
-            Reading(decoded=decoded, score=1 - (rank - 1) / (GALLERY - 1), rank=rank, gallery=GALLERY)
-        )
+        readings.append(Reading(decoded=decoded, score=1 - (rank - 1) / (GALLERY - 1), rank=rank, gallery=GALLERY))
     return Reader(name=name, role=role, readings=tuple(readings), note=f"{name}, invented")
 
 
@@ -149,9 +147,7 @@ def report(timeline: FilmTimeline | None = None) -> Report:
         nav="Differences",
         metric=table.metrics[0],
         rows=(
-            Difference(
-                a="contrastive", b="ridge", value=0.057, ci95=(0.021, 0.094), n=197, bootstrap="crossed"
-            ),
+            Difference(a="contrastive", b="ridge", value=0.057, ci95=(0.021, 0.094), n=197, bootstrap="crossed"),
             Difference(a="mean over 13", b="one viewer", value=0.137, ci95=(0.10, 0.17), n=197),
             Difference(a="contrastive", b="shared responses", value=-0.004, ci95=(-0.03, 0.02), n=197),
             Difference(a="contrastive", b="masked", value=None),

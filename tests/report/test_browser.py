@@ -82,9 +82,7 @@ def test_the_median_window_is_shown_and_the_console_is_silent(tmp_path):
 
 def test_the_policy_refuses_a_foreign_script(tmp_path):
     html = render(example.report(example.film(windows=6)))
-    foreign = (
-        '<script>document.body.dataset.foreign = "ran"</script><img src="https://example.org/x.png"></body>'
-    )
+    foreign = '<script>document.body.dataset.foreign = "ran"</script><img src="https://example.org/x.png"></body>'
     dom, console = opened(html.replace("</body>", foreign), tmp_path)
     assert "data-foreign" not in dom
     assert len([line for line in console if "Content Security Policy" in line]) >= 2

@@ -20,8 +20,7 @@ def small(scores=(1.0, 0.5, None, 0.0), scans=("a", "a", "b", "b")) -> FilmTimel
         for i, scan in enumerate(scans)
     )
     readings = tuple(
-        Reading(decoded=(Decoded(text="true 1", similarity=0.25),), score=s, rank=1, gallery=4)
-        for s in scores
+        Reading(decoded=(Decoded(text="true 1", similarity=0.25),), score=s, rank=1, gallery=4) for s in scores
     )
     readers = (
         Reader(name="group", readings=readings),
@@ -87,9 +86,7 @@ def test_data_say_what_the_section_said_and_each_text_once():
     section = example.film(windows=12)
     data = json.loads(json.dumps(payload(section)))
     assert len(set(data["texts"])) == len(data["texts"])
-    assert [[data["texts"][i] for i in w[4]] for w in data["windows"]] == [
-        list(w.truths) for w in section.windows
-    ]
+    assert [[data["texts"][i] for i in w[4]] for w in data["windows"]] == [list(w.truths) for w in section.windows]
     for reader, packed in zip(section.readers, data["readers"], strict=True):
         for reading, (score, rank, gallery, nearest) in zip(reader.readings, packed["readings"], strict=True):
             assert (rank, gallery) == (reading.rank, reading.gallery)

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from brainreel.report.pick import median_by_score, pick_by_score
 
-SCORES = st.lists(
-    st.one_of(st.none(), st.just(math.nan), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])), max_size=40
-)
+SCORES = st.lists(st.one_of(st.none(), st.just(math.nan), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])), max_size=40)
 
 
 def known(scores):

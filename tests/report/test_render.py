@@ -213,9 +213,7 @@ def test_every_section_may_be_empty():
 def test_a_film_without_scores_shows_dashes_and_no_gallery():
     section = example.film(windows=4)
     silent = Reader(name="r", readings=(Reading(),) * 4)
-    words = Page(
-        render(Report(title="t", sections=(section.model_copy(update={"readers": (silent,)}),)))
-    ).words
+    words = Page(render(Report(title="t", sections=(section.model_copy(update={"readers": (silent,)}),)))).words
     assert "Fewer than three windows have a score" in words
     assert "by score" not in words.replace("Fewer", "")
 

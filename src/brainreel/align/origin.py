@@ -132,5 +132,5 @@ def fitted_to(decoder: Decoder) -> np.ndarray | None:
     if isinstance(decoder, NetworkDecoder):
         return decoder.clip_latents[0].isfinite().all(-1).numpy()
     if isinstance(decoder, LinearDecoder) and decoder.answers is not None:
-        return np.isfinite(decoder.answers).all(axis=-1, keepdims=True)[:, 0]
+        return np.asarray(np.isfinite(decoder.answers).all(axis=1))
     return None

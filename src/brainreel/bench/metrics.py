@@ -93,9 +93,7 @@ def _video_timings(
 
     def ssim_of(t, r):
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-        return np.mean(
-            [structural_similarity(a, b, channel_axis=-1, **options) for a, b in zip(t, r, strict=True)]
-        )
+        return np.mean([structural_similarity(a, b, channel_axis=-1, **options) for a, b in zip(t, r, strict=True)])
 
     def hue_of(t, r):
         values = []
@@ -119,9 +117,7 @@ def _video_timings(
     return [_compare(name, ours, rival, loop, truth, recon) for name, ours, rival, loop in rivals]
 
 
-def _compare(
-    name: str, ours: Callable, rival: str, loop: Callable, truth: np.ndarray, recon: np.ndarray
-) -> Timing:
+def _compare(name: str, ours: Callable, rival: str, loop: Callable, truth: np.ndarray, recon: np.ndarray) -> Timing:
     some = min(4, len(truth))
 
     def theirs() -> np.ndarray:
@@ -240,9 +236,7 @@ def _print(result: dict) -> None:
     for row in result["timings"]:
         ours = (f"{row['ours'][clock]:.4f}" for clock in Seconds._fields)
         theirs = f"{row['theirs']['processor']:.3f}"
-        table.add_row(
-            row["name"], *ours, row["rival"], theirs, f"{row['ratio']:.0f}", f"{row['difference']:.0e}"
-        )
+        table.add_row(row["name"], *ours, row["rival"], theirs, f"{row['ratio']:.0f}", f"{row['difference']:.0e}")
     console.print(table)
     together = result["pixel_metrics"]
     console.print(

@@ -69,9 +69,7 @@ def noise_ceiling(
         noise = noise / np.where(known, total, 1.0)
         signal = np.maximum(0.0, 1.0 - noise)
         per_clip = np.where(counts > 0, 1.0 / np.maximum(counts, 1), 0.0).sum(axis=0)
-        share = (
-            per_clip / np.maximum((counts > 0).sum(axis=0), 1) if n is None else np.full(noise.shape, 1 / n)
-        )
+        share = per_clip / np.maximum((counts > 0).sum(axis=0), 1) if n is None else np.full(noise.shape, 1 / n)
         # The formula times σ²_noise above and below, so that a noiseless vertex is 100 and not inf/inf.
         ceiling[some] = np.where(known, 100 * signal, np.nan) / np.where(known, signal + noise * share, 1.0)
     return ceiling
@@ -119,9 +117,7 @@ def inter_subject_correlation(
     taken over those who have the sample. NaN with one subject, fewer than two common samples or a constant
     course.
     """
-    return np.stack(
-        [_pearson(own.astype(np.float64), _others(responses, s)) for s, own in enumerate(responses)]
-    )
+    return np.stack([_pearson(own.astype(np.float64), _others(responses, s)) for s, own in enumerate(responses)])
 
 
 def inter_subject_identification(
@@ -139,9 +135,7 @@ def inter_subject_identification(
     """
     return np.stack(
         [
-            two_way_identification(
-                own.astype(np.float64), _others(responses, s), block=block, definition=definition
-            )
+            two_way_identification(own.astype(np.float64), _others(responses, s), block=block, definition=definition)
             for s, own in enumerate(responses)
         ]
     )

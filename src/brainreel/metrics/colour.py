@@ -56,9 +56,7 @@ def _clip_agreement(truth: Clip, recon: Clip) -> float:
     return float(np.mean(defined)) if defined else float("nan")
 
 
-def _agreement(
-    truth: UInt8[np.ndarray, "height width 3"], recon: UInt8[np.ndarray, "height width 3"]
-) -> float:
+def _agreement(truth: UInt8[np.ndarray, "height width 3"], recon: UInt8[np.ndarray, "height width 3"]) -> float:
     agreement = total = 0.0
     pixels = truth.reshape(-1, 3), recon.reshape(-1, 3)
     for start in range(0, len(pixels[0]), PIXELS_AT_ONCE):

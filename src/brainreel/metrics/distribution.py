@@ -49,9 +49,7 @@ class Distance:
         return self.value
 
 
-def frechet(
-    truth: Float[np.ndarray, "clips dim"], reconstruction: Float[np.ndarray, "videos other_dim"]
-) -> Distance:
+def frechet(truth: Float[np.ndarray, "clips dim"], reconstruction: Float[np.ndarray, "videos other_dim"]) -> Distance:
     """‖μ₁ − μ₂‖² + tr(C₁ + C₂ − 2(C₁C₂)^½): ≥ 0, lower is better (Heusel et al. 2017, eq. 6; ddof 1).
 
     With fewer clips than dimensions the covariances are singular, and the distance is biased upwards
@@ -100,9 +98,7 @@ def kid(
     """
     n, dim = _sizes(truth, reconstruction)
     if resamples < 2 or not 0 < level < 1:
-        raise UsageError(
-            f"resamples = {resamples}, level = {level}", expected="2 or more, and between 0 and 1"
-        )
+        raise UsageError(f"resamples = {resamples}, level = {level}", expected="2 or more, and between 0 and 1")
     note = _not_finite(truth, reconstruction)
     if n < 2:
         note = f"{n} clip{'s' * (n != 1)}: at least 2 are needed"

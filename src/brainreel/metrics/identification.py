@@ -173,9 +173,7 @@ def similarity(
     if definition not in SIMILARITIES:
         raise UsageError(f"definition {alternatives(definition, SIMILARITIES)}")
     if prediction.shape[1] != target.shape[1]:
-        raise UsageError(
-            f"predictions {prediction.shape} and targets {target.shape}", expected="equal widths"
-        )
+        raise UsageError(f"predictions {prediction.shape} and targets {target.shape}", expected="equal widths")
     unique, column = _unique_rows(target.astype(np.float64))
     centred = unique if centre is None else unique - centre.astype(np.float64)
     answers = prediction.astype(np.float64)

@@ -150,9 +150,7 @@ def optical_flow(videos: Videos, *, definition: str = "relative", fps: Rate = RA
     return np.stack([flow_of(clip) for clip in videos])
 
 
-def _scores(
-    truth: Clip, truth_flow: ClipFlow | None, recon: Clip, *, flow_of: FlowOf
-) -> tuple[float, float, float]:
+def _scores(truth: Clip, truth_flow: ClipFlow | None, recon: Clip, *, flow_of: FlowOf) -> tuple[float, float, float]:
     wanted = flow_of(truth) if truth_flow is None else truth_flow
     got = flow_of(recon)
     return _length(wanted - got), _length(wanted), _cosine(_mean_vector(wanted), _mean_vector(got))
@@ -196,9 +194,7 @@ def _flow_of(videos: Videos, definition: str, fps: Rate) -> FlowOf:
     return partial(_clip_flow, frames=frames, published=published, cv2=opencv())
 
 
-def _clip_flow(
-    clip: Clip, *, frames: Int[np.ndarray, " times"], published: bool, cv2: ModuleType
-) -> ClipFlow:
+def _clip_flow(clip: Clip, *, frames: Int[np.ndarray, " times"], published: bool, cv2: ModuleType) -> ClipFlow:
     grey = [_grey(clip[frame], published, cv2) for frame in frames]
     return np.stack([_step(a, b, published, cv2) for a, b in pairwise(grey)])
 

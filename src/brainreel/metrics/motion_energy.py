@@ -108,9 +108,7 @@ def amplitudes(
     clips, frames, pixels = luminance.shape
     # One product for all clips: a stack of small ones is several times slower.
     flat = luminance.reshape(-1, pixels)
-    sine, cosine = (
-        (flat @ part.T)[:, pyramid.spatial_of].reshape(clips, frames, -1) for part in pyramid.spatial
-    )
+    sine, cosine = ((flat @ part.T)[:, pyramid.spatial_of].reshape(clips, frames, -1) for part in pyramid.spatial)
     odd, even = np.zeros_like(sine), np.zeros_like(sine)
     delays = pyramid.temporal.shape[1]
     for delay, (t_sine, t_cosine) in enumerate(zip(*pyramid.temporal, strict=True)):

@@ -187,9 +187,7 @@ def rank_truth(
     )
 
 
-def accuracy_from_ranks(
-    ranks: Ranks, *, n: int, k: int, definition: str = "exact"
-) -> Float[np.ndarray, " clips"]:
+def accuracy_from_ranks(ranks: Ranks, *, n: int, k: int, definition: str = "exact") -> Float[np.ndarray, " clips"]:
     """The closed form of `n_way_accuracy`, for those who want several n and k from one ranking."""
     _check_definition(definition)
     _check_n_k(n, k, ranks.drawable)
@@ -268,9 +266,7 @@ def _scores(
         raise _unequal(truth_logits, recon_logits, "(clips, classes)")
     needed = TRUTH_CLASSES[definition] + 1
     if truth_logits.shape[1] < needed:
-        raise UsageError(
-            f"logits of {truth_logits.shape[1]} classes", expected=f"at least {needed} for {definition!r}"
-        )
+        raise UsageError(f"logits of {truth_logits.shape[1]} classes", expected=f"at least {needed} for {definition!r}")
     for name, logits in (("truth", truth_logits), ("reconstruction", recon_logits)):
         # The maximum carries a NaN along, and −inf is a fair logit unless every class has it.
         bad = np.flatnonzero(~np.isfinite(logits.max(axis=1)))

@@ -73,9 +73,7 @@ def aggregate_psnr(values: Float[np.ndarray, " clips"]) -> float:
     return float(_decibel(np.mean(10.0 ** (-values / 10)) * PEAK**2))
 
 
-def pixel_correlation(
-    truth: Videos, recon: Videos, *, definition: str = "clip"
-) -> Float[np.ndarray, " clips"]:
+def pixel_correlation(truth: Videos, recon: Videos, *, definition: str = "clip") -> Float[np.ndarray, " clips"]:
     """Pearson correlation of the pixel values: −1 to 1, higher is better, symmetric.
 
     Blind to brightness and contrast. No chance level exists: natural clips share their layout, so read it

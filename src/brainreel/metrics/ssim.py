@@ -102,9 +102,7 @@ class Buffers(NamedTuple):
         return cls(*map(np.empty, shapes))
 
     def first(self, rows: int, reach: int) -> Buffers:
-        return Buffers(
-            self.moments[:, : rows + reach], self.down[:, :rows], self.across[:, :rows], self.cross[:rows]
-        )
+        return Buffers(self.moments[:, : rows + reach], self.down[:, :rows], self.across[:, :rows], self.cross[:rows])
 
 
 def _clip_ssim(truth: Clip, recon: Clip, *, window: Window) -> float:
@@ -123,9 +121,7 @@ def _clip_ssim(truth: Clip, recon: Clip, *, window: Window) -> float:
     return total / (len(truth) * len(planes[0]) * rows * columns)
 
 
-def _planes(
-    frame: UInt8[np.ndarray, "height width 3"], window: Window
-) -> Shaped[np.ndarray, "planes height width"]:
+def _planes(frame: UInt8[np.ndarray, "height width 3"], window: Window) -> Shaped[np.ndarray, "planes height width"]:
     return (frame @ LUMINANCE)[None] / 255 if window.grey else np.moveaxis(frame, -1, 0)
 
 

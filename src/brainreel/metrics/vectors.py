@@ -126,8 +126,7 @@ def head_scores(
                 raise UsageError(f"no {name} for head {alternatives(head, known)}")
         if not answer.shape[1:] == target[head].shape[1:] == centre[head].shape:
             raise UsageError(
-                f"head {head!r}: predictions {answer.shape}, targets {target[head].shape}, "
-                f"centre {centre[head].shape}",
+                f"head {head!r}: predictions {answer.shape}, targets {target[head].shape}, centre {centre[head].shape}",
                 expected="equal shapes after the trials",
             )
         answers, mean = answer.reshape(len(answer), -1), centre[head].reshape(-1)
@@ -145,14 +144,10 @@ def head_scores(
 
 def _require_equal(prediction: np.ndarray, target: np.ndarray) -> None:
     if prediction.shape != target.shape:
-        raise UsageError(
-            f"predictions {prediction.shape} and targets {target.shape}", expected="equal shapes"
-        )
+        raise UsageError(f"predictions {prediction.shape} and targets {target.shape}", expected="equal shapes")
 
 
-def _squares(
-    prediction: np.ndarray, target: np.ndarray, centre: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _squares(prediction: np.ndarray, target: np.ndarray, centre: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     _require_equal(prediction, target)
     truth = target.astype(np.float64)
     if not len(truth):

@@ -36,13 +36,9 @@ def check_videos(videos: Videos, name: str = "videos") -> None:
     if videos.dtype != np.uint8:
         undefined = np.issubdtype(videos.dtype, np.floating) and bool(np.isnan(videos).any())
         got = f"{name} of dtype {videos.dtype}" + (" with NaN in it" if undefined else "")
-        raise UsageError(
-            got, expected=expected, do="scale to 0-255, round and convert with .astype(np.uint8)"
-        )
+        raise UsageError(got, expected=expected, do="scale to 0-255, round and convert with .astype(np.uint8)")
     if videos.ndim != 5 or videos.shape[-1] != 3 or 0 in videos.shape:
-        hint = (
-            "one clip needs a leading axis: clip[None]" if videos.ndim == 4 and videos.shape[-1] == 3 else ""
-        )
+        hint = "one clip needs a leading axis: clip[None]" if videos.ndim == 4 and videos.shape[-1] == 3 else ""
         if videos.ndim == 5 and videos.shape[-1] in (1, 4):
             hint = {1: "repeat the grey channel three times", 4: "drop the alpha channel"}[videos.shape[-1]]
         raise UsageError(f"{name} of shape {videos.shape}", expected=expected, do=hint)
@@ -79,9 +75,7 @@ def map_clips(
     else:
         with ThreadPoolExecutor(threads) as pool:
             values = list(pool.map(score, *sides))
-    return (
-        np.array(values, dtype=np.float64).reshape(-1, width) if width else np.array(values, dtype=np.float64)
-    )
+    return np.array(values, dtype=np.float64).reshape(-1, width) if width else np.array(values, dtype=np.float64)
 
 
 def _cores() -> int:

@@ -65,9 +65,7 @@ def strip(section: FilmTimeline) -> Strip:
         spans.append((place(window.start_s, passed), place(window.end_s, passed)))
     width = max(end for _, end in spans)
 
-    step_min = next(
-        (step for step in _TICK_STEPS_MIN if length / 60 / step <= _MOST_TICKS), _TICK_STEPS_MIN[-1]
-    )
+    step_min = next((step for step in _TICK_STEPS_MIN if length / 60 / step <= _MOST_TICKS), _TICK_STEPS_MIN[-1])
     ticks = []
     for minute in range(0, int((origin + length) / 60) + 1, step_min):
         if origin <= minute * 60.0:

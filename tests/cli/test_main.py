@@ -174,6 +174,18 @@ def test_the_overview_imports_no_command():
     assert not {f"brainreel.cli.{command}" for command in COMMANDS} & loaded
 
 
+def test_numpy_computes_with_one_thread_wherever_it_is_first_imported():
+    """Ridges were 40 times slower with two threads on two busy cores."""
+    probe = (
+        "from brainreel.cli.main import main; main(['datasets', 'folder']); import numpy; "
+        "from threadpoolctl import threadpool_info; "
+        "print([p['num_threads'] for p in threadpool_info() if p['internal_api'] == 'openblas'])"
+    )
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=free)
+    assert set(json.loads(found.stdout.splitlines()[-1])) == {1}
+
+
 def test_one_command_is_imported_and_its_help_needs_no_torch():
     loaded = _modules("from brainreel.cli.main import main; main(['run', '--help'])")
     assert "torch" not in loaded

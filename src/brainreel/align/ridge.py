@@ -12,6 +12,7 @@ from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from himalaya.scoring import correlation_score
 from jaxtyping import Float, Int
+from threadpoolctl import threadpool_limits
 
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import LinearDecoder
@@ -50,7 +51,8 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
     chosen_by = {"local_alpha": False, "score_func": correlation_score}
     common: dict[str, Any] = {"alphas": np.array(config.ridge.penalties), "cv": folds, "fit_intercept": True}
     model = RidgeCV(**common, solver_params=chosen_by) if primal else KernelRidgeCV(**common, solver_params=chosen_by)
-    with warnings.catch_warnings():
+    # One thread: see brainreel.cli.main, which Python callers do not pass through.
+    with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
         # himalaya divides by the spread of targets, which a fold with few clips may not have; they score zero.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="himalaya")
         model.fit(responses, goals.values[clip])

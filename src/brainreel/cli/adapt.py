@@ -13,7 +13,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from brainreel.cli.output import show, write_result
-from brainreel.cli.parse import Json
+from brainreel.cli.parse import Device, Json
 
 EXAMPLE = "brainreel adapt runs/mine stores/sherlock --subject s1 --minutes 5"
 
@@ -31,6 +31,7 @@ def run(
     targets: Annotated[
         Path | None, arg(metavar="DIR", help="where STORE's targets lie; default: in RUN or in STORE")
     ] = None,
+    device: Device = "cpu",
     json: Json = None,
 ) -> None:
     """Adapt and score."""
@@ -42,7 +43,7 @@ def run(
 
     amount = Amount(minutes, trials)
     folder, scores = adapt_newcomer(
-        Experiment(experiment), Store(store), subject, amount, strategy=strategy, targets=targets
+        Experiment(experiment), Store(store), subject, amount, strategy=strategy, targets=targets, device=device
     )
     rows = [row for row in scores["scores"] if "fold" not in row]
     if rows[0]["in_training"]:

@@ -17,13 +17,13 @@ from brainreel.progress import duration
 START_S = 4.0  # importing torch and opening stores
 START_BYTES = 450e6
 INGEST_S_PER_BYTE = 1 / 25e6
-ENCODER_S, ENCODER_BYTES = 4.0, 900e6  # loading a sentence encoder of 22 M parameters
-CAPTION_S = 0.012
-FLOPS = 3e10  # matrix products of a training step, per second
-PARAMETER_S = 8e-9  # one optimiser step's passes over one parameter
+ENCODER_S, ENCODER_BYTES = 6.0, 900e6  # loading a sentence encoder of 22 M parameters
+CAPTION_S = 0.02
+FLOPS, RIDGE_FLOPS = 1e11, 3e10  # matrix products of training steps, and of cross-validated ridges, per second
+PARAMETER_S = 4e-9  # one optimiser step's passes over one parameter
 STEP_S = 0.003  # of one optimiser step, whatever its size
 GROUP_S = 0.1  # reading responses, standardising, writing predictions
-SCORED_SUBJECT_S = 0.02  # one subject's test trials of one fold
+SCORED_SUBJECT_S = 0.03  # one subject's test trials of one fold
 REPORT_S = 1.0
 
 
@@ -112,7 +112,7 @@ def _ridge(config: AlignConfig, people: int, size: Size) -> Cost:
         6.0 * trials * size.features * min(trials, size.features)
         + 2.0 * trials * size.features * size.dim * len(config.ridge.penalties)
     )
-    return Cost(models * one / FLOPS, 0.0, START_BYTES + 6 * 4.0 * trials * size.features)
+    return Cost(models * one / RIDGE_FLOPS, 0.0, START_BYTES + 6 * 4.0 * trials * size.features)
 
 
 def _consensus(config: AlignConfig, people: int, size: Size) -> Cost:

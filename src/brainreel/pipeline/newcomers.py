@@ -88,6 +88,7 @@ def adapt_newcomer(
     *,
     strategy: str | None = None,
     targets: Path | None = None,
+    device: str = "cpu",
 ) -> tuple[Path, dict[str, Any]]:
     """Adapt every fold's model to a person of a store and score their test trials.
 
@@ -98,6 +99,7 @@ def adapt_newcomer(
         amount: How much of their training trials is used.
         strategy: Which of the experiment's methods; default: its first.
         targets: Where the store's targets lie; default: the experiment's, else in the store.
+        device: Where to compute.
 
     Returns:
         The folder of the predictions, and the content of its metrics.json.
@@ -118,7 +120,7 @@ def adapt_newcomer(
         files: dict[int, dict[int, Path]] = {}
         saved = list(_decoders(experiment, method, store))
         for one in track(saved, f"adapt {subject}", len(saved)):
-            model = rebase(Aligner.load(one.path), store, found)
+            model = rebase(Aligner.load(one.path, device), store, found)
             predictions, count = _predict(model, store, subject, everything, amount, one)
             path = beside / "predictions" / f"seed-{one.seed}" / f"fold-{one.model_fold}.safetensors"
             predictions.write(path)

@@ -61,6 +61,8 @@ def align_all(
             torch.set_num_threads(threads)
         return len(todo)
     roots = [store.root for store in stores]
+    # Children of whoever called are not ours to end.
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers,
         multiprocessing.get_context("spawn"),
@@ -79,7 +81,7 @@ def align_all(
         ) from error
     except BaseException:
         # What a worker has not finished is found again by the next run: nobody has to wait for it now.
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.kill()
         raise
     finally:

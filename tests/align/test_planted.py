@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from brainreel.align.aligner import Aligner
 from brainreel.align.newcomers import adapt
@@ -65,6 +66,15 @@ def test_the_refit_does_not_hurt(world, trained):
         for fold, model in trained.items()
     ]
     assert np.mean(differences) > -0.03
+
+
+def test_polishing_starts_from_the_solved_adapters(events):
+    solved, polished = fit(events), fit(events, polish_steps=2, polish_lr=1e-4)
+    one, two = (model.decoder_.members[0].adapters[0].delta for model in (solved, polished))
+    trained = solved.also_["trained"].members[0].adapters[0].delta
+    moved = (two - one).abs().mean()
+    assert 0 < moved < 0.1 * (one - trained).abs().mean(), "two small steps stay close to where they began"
+    assert torch.equal(trained, polished.also_["trained"].members[0].adapters[0].delta)
 
 
 @pytest.mark.parametrize("strategy", ["ridge", "pooled-ridge"])

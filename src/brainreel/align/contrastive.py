@@ -31,7 +31,7 @@ def fit_contrastive(
     folder: Path | None = None,
     device: torch.device | None = None,
 ) -> tuple[NetworkDecoder, NetworkDecoder]:
-    """Train the network(s), then solve every adapter again in closed form.
+    """Train the network(s), solve every adapter again in closed form, and train on from there if asked to.
 
     Args:
         recordings: Training trials of all subjects.
@@ -75,6 +75,13 @@ def fit_contrastive(
         return trained, trained
     refitted = copy.copy(trained)
     refitted.members = [refit(member, data, total, settings) for member in members]
+    if settings.polish_steps:
+        again = settings.model_copy(update={"steps": settings.polish_steps, "lr": settings.polish_lr})
+        for member, network in enumerate(refitted.members):
+            where = None if folder is None else folder / f"member-{member}-polish"
+            network.requires_grad_(True)
+            fit_network(network, data, goals, again, ("align", config.seed, member, "polish"), where)
+            network.eval().requires_grad_(False)
     refitted.clip_latents = [mean_latents(member, data, total) for member in refitted.members]
     return refitted, trained
 

@@ -103,7 +103,7 @@ def _network(config: AlignConfig, people: int, size: Size) -> Cost:
     solved = settings.refit_rounds * people * _solve_flops(size, settings.latent) / FLOPS if settings.refit else 0.0
     data = 4.0 * people * size.trials * (size.features + settings.latent)
     memory = START_BYTES + 4 * 4.0 * parameters + 3 * data
-    return Cost(settings.members * (settings.steps * step + solved), 0.0, memory)
+    return Cost(settings.members * ((settings.steps + settings.polish_steps) * step + solved), 0.0, memory)
 
 
 def _ridge(config: AlignConfig, people: int, size: Size) -> Cost:

@@ -7,9 +7,9 @@ centred by the training mean, identification inside a block.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from brainreel.store import Store
 
 MINUTES = (0.0, 1.0, 2.0, 5.0, 10.0, float("inf"))
 SIZES = (2, 4, 8)
+POLISH_STEPS = 10
 
 
 class Film(NamedTuple):
@@ -58,11 +59,13 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
         seeds: Sequence[int],
         shifts: Sequence[int] = (),
         minutes: tuple[float, ...] = (),
+        network: Mapping[str, Any] | None = None,
     ) -> list[AlignJob]:
+        settings = config.align.contrastive.model_copy(update=network or {})
         return [
             AlignJob(
                 name=name,
-                config=config.align.model_copy(update={"strategy": strategy, "seed": seed}),
+                config=config.align.model_copy(update={"strategy": strategy, "seed": seed, "contrastive": settings}),
                 folds=FOLDS,
                 fold=fold,
                 groups=tuple(groups),
@@ -88,7 +91,11 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
         ]
         half = -(-len(everyone) // 2)
         found += jobs("newcomer", "consensus", left_out, seeds, minutes=MINUTES)
-        found += jobs("newcomer-ridge", "ridge", left_out, seeds[:1], minutes=MINUTES[1:])
+        # Nobody else's data enter a newcomer's own ridge: who is trained beside it makes no difference.
+        first, *rest = everyone
+        on_their_own = [Group(train=(rest[0],), newcomers=(first,)), Group(train=(first,), newcomers=tuple(rest))]
+        found += jobs("newcomer-ridge", "ridge", on_their_own, seeds[:1], minutes=MINUTES[1:])
+        found += jobs("polished", "contrastive", together, seeds, network={"polish_steps": POLISH_STEPS})
         found += jobs("halves", "consensus", [Group(train=everyone[:half]), Group(train=everyone[half:])], seeds)
         for size in SIZES:
             if size < len(everyone):
@@ -110,9 +117,9 @@ def groups_of(everyone: Sequence[str], size: int) -> list[Group]:
     ]
 
 
-def film_plan(config: FilmConfig, store: Store, stores: tuple[str, ...], targets: str) -> Plan:
+def film_plan(config: FilmConfig, film: Film, stores: tuple[str, ...], targets: str) -> Plan:
     """What the benchmark compares."""
-    people = len(store.subjects)
+    people = len(film.subjects)
     all_of_them, one, viewers = {"trained_subjects": people}, {"trained_subjects": 1}, {"viewers": people}
     methods = [
         Method(name="contrastive", job="contrastive", facts={**all_of_them, "refit": True}),
@@ -147,7 +154,12 @@ def film_plan(config: FilmConfig, store: Store, stores: tuple[str, ...], targets
                 methods.append(Method(name=f"contrastive-{size}", job=job, label="trained", facts=facts))
                 methods.append(Method(name=f"contrastive-{size}-refit", job=job, facts=facts))
         methods.append(Method(name="consensus-halves", job="halves", facts={"trained_subjects": -(-people // 2)}))
-        differences.append(("consensus", "consensus-halves"))
+        methods.append(Method(name="contrastive-polished", job="polished", facts={**all_of_them, "refit": True}))
+        differences += [
+            ("consensus", "consensus-halves"),
+            ("contrastive-polished", "contrastive-alone"),
+            ("contrastive-polished", "ridge"),
+        ]
         more, compared = newcomer_methods(people)
         methods += more
         differences += compared

@@ -102,10 +102,11 @@ def film_outlook(
     targets = None
     if stages[-1][1] == "up to date":
         targets = [read_targets(opened, config.align.target, experiment.root / encoded.name)]
-    jobs = film_jobs(config, film_of(opened))
+    film = film_of(opened)
+    jobs = film_jobs(config, film)
     stages += align_outlook(experiment, jobs, training_size(opened, config.align), [opened], targets)
     plan = film_plan(
-        config, opened, (portable(opened.root, experiment),), portable(experiment.root / "encode", experiment)
+        config, film, (portable(opened.root, experiment),), portable(experiment.root / "encode", experiment)
     ).counting(jobs)
     stages.append(evaluate_outlook(experiment, plan, jobs, stages, [opened], targets))
     return Outlook(tuple(stages))

@@ -66,9 +66,10 @@ def run_film(
         check_film(opened)
         folder = encode_stage(experiment, [opened], config.align.target, text_weights, device)
         targets = [read_targets(opened, config.align.target, folder)]
-        jobs = film_jobs(config, film_of(opened))
+        film = film_of(opened)
+        jobs = film_jobs(config, film)
         ran += align_all(experiment, jobs, [opened], targets, device, workers)
-        plan = film_plan(config, opened, (portable(opened.root, experiment),), portable(folder, experiment))
+        plan = film_plan(config, film, (portable(opened.root, experiment),), portable(folder, experiment))
         plan = plan.counting(jobs)
         plan.write(experiment)
         ran += evaluate_stage(experiment, plan).ran

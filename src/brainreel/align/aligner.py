@@ -14,7 +14,7 @@ from brainreel.align.decoders import Decoder, dump_decoder, load_decoder
 from brainreel.align.examples import Recording
 from brainreel.align.goals import Goals, goals_of
 from brainreel.align.origin import Origin, origin_of
-from brainreel.align.strategies import STRATEGIES, Known
+from brainreel.align.strategies import STRATEGIES, Known, Training
 from brainreel.cortex.standardise import fit_scaling
 from brainreel.cortex.windows import Context
 from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
@@ -87,9 +87,8 @@ class Aligner:
         check_subjects(opened, subjects)
         if not recordings:
             raise FoldError(f"fold {fold} of {folds!r} has no training trials of these subjects", do="choose another")
-        fitted = STRATEGIES[self.config.strategy](
-            recordings, self.goals_, self.config, folder, self._device, known or {}
-        )
+        given = Training(recordings, self.goals_, self.config, folder, self._device, known or {})
+        fitted = STRATEGIES[self.config.strategy](given)
         self.decoder_, self.also_ = fitted.decoder, fitted.also
         self.subjects_ = [recording.subject for recording in recordings]
         self.origin_ = origin_of(opened, found, recordings, folds, fold)

@@ -16,6 +16,21 @@ from brainreel.align.examples import Recording
 from brainreel.align.goals import Goals
 from brainreel.align.ridge import fit_pooled_ridge, fit_ridge
 
+Known = Mapping[str, Decoder]
+"""What an earlier training of the same people towards the same goals left, by the names of `Fitted.also`."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What every strategy is given: training trials of all subjects, their targets, and where and how to learn."""
+
+    recordings: Sequence[Recording]
+    goals: Goals
+    config: AlignConfig
+    folder: Path | None
+    device: torch.device
+    known: Known
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -25,58 +40,27 @@ class Fitted:
     also: dict[str, Decoder]
 
 
-Known = Mapping[str, Decoder]
-"""What an earlier training of the same people towards the same goals left, by the names of `Fitted.also`."""
-
-Strategy = Callable[[Sequence[Recording], Goals, AlignConfig, Path | None, torch.device, Known], Fitted]
+Strategy = Callable[[Training], Fitted]
 
 
-def _contrastive(
-    recordings: Sequence[Recording],
-    goals: Goals,
-    config: AlignConfig,
-    folder: Path | None,
-    device: torch.device,
-    known: Known,
-) -> Fitted:
-    decoder, before = fit_contrastive(recordings, goals, config, folder, device)
+def _contrastive(given: Training) -> Fitted:
+    decoder, before = fit_contrastive(given.recordings, given.goals, given.config, given.folder, given.device)
     return Fitted(decoder, {} if before is decoder else {"trained": before})
 
 
-def _consensus(
-    recordings: Sequence[Recording],
-    goals: Goals,
-    config: AlignConfig,
-    folder: Path | None,
-    device: torch.device,
-    known: Known,
-) -> Fitted:
-    soloists = known.get("alone")
-    soloists = soloists if isinstance(soloists, LinearDecoder) else None
-    decoder, alone = fit_consensus(recordings, goals, config, folder, device, soloists)
+def _consensus(given: Training) -> Fitted:
+    known = given.known.get("alone")
+    soloists = known if isinstance(known, LinearDecoder) else None
+    decoder, alone = fit_consensus(given.recordings, given.goals, given.config, given.folder, given.device, soloists)
     return Fitted(decoder, {} if alone is decoder else {"alone": alone})
 
 
-def _ridge(
-    recordings: Sequence[Recording],
-    goals: Goals,
-    config: AlignConfig,
-    folder: Path | None,
-    device: torch.device,
-    known: Known,
-) -> Fitted:
-    return Fitted(fit_ridge(recordings, goals, config), {})
+def _ridge(given: Training) -> Fitted:
+    return Fitted(fit_ridge(given.recordings, given.goals, given.config), {})
 
 
-def _pooled_ridge(
-    recordings: Sequence[Recording],
-    goals: Goals,
-    config: AlignConfig,
-    folder: Path | None,
-    device: torch.device,
-    known: Known,
-) -> Fitted:
-    return Fitted(fit_pooled_ridge(recordings, goals, config), {})
+def _pooled_ridge(given: Training) -> Fitted:
+    return Fitted(fit_pooled_ridge(given.recordings, given.goals, given.config), {})
 
 
 STRATEGIES: dict[str, Strategy] = {

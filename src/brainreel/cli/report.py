@@ -18,8 +18,8 @@ EXAMPLE = "brainreel report runs/sherlock"
 def run(experiment: Annotated[Positional[Path], arg(metavar="RUN", help="an experiment's folder")]) -> None:
     """Write it."""
     from brainreel.experiment import Experiment
-    from brainreel.pipeline.film_report import write_film_report
     from brainreel.pipeline.plan import read_plan
+    from brainreel.pipeline.write_report import write_report
 
     opened = Experiment(experiment)
-    show(str(write_film_report(opened, read_plan(opened))))
+    show(str(write_report(opened, read_plan(opened))))

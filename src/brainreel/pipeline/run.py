@@ -11,10 +11,10 @@ from brainreel.errors import UsageError
 from brainreel.experiment import Experiment
 from brainreel.pipeline.film_config import FOLDS, FilmConfig
 from brainreel.pipeline.film_recipe import film_jobs, film_of, film_plan
-from brainreel.pipeline.film_report import write_film_report
 from brainreel.pipeline.parallel import align_all
 from brainreel.pipeline.plan import portable
 from brainreel.pipeline.stages import encode_stage, evaluate_stage, ingest_stage
+from brainreel.pipeline.write_report import write_report
 from brainreel.progress import duration, say
 from brainreel.store import Store
 from brainreel.store.targets import read_targets
@@ -73,7 +73,7 @@ def run_film(
         plan = plan.counting(jobs)
         plan.write(experiment)
         ran += evaluate_stage(experiment, plan).ran
-        report = write_film_report(experiment, plan)
+        report = write_report(experiment, plan)
     seconds = time.monotonic() - started
     if ran:
         say(f"{ran} stages in {duration(seconds)}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from himalaya.scoring import correlation_score
@@ -20,6 +21,9 @@ from brainreel.align.examples import Recording, by_space, scalings_of, spaces_of
 from brainreel.align.goals import Goals
 from brainreel.errors import FoldError
 from brainreel.progress import track
+
+# So many times more trials than features, and normal equations are the cheaper way.
+_TALL = 4
 
 
 def fit_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
@@ -44,6 +48,9 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
     responses = np.concatenate([member.standardised for member in members])
     clip = np.concatenate([member.clip for member in members])
     folds = usable_folds(goals, clip, config)
+    if len(responses) > _TALL * responses.shape[1]:
+        weights = _tall_ridge(responses, goals.values[clip], folds, config.ridge.penalties)
+        return weights * model_weights(members[0])
     # Whichever of features and trials are fewer decides which of the two equivalent solvers is cheap.
     primal = responses.shape[1] <= len(responses)
     # One penalty for all dimensions, by correlation: R² would choose the largest penalty, because it punishes a
@@ -59,6 +66,41 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
     coef = model.coef_ if isinstance(model, RidgeCV) else model.get_primal_coef(responses)
     weights = np.concatenate([coef, np.atleast_2d(model.intercept_)])
     return np.ascontiguousarray(weights, dtype=np.float32) * model_weights(members[0])
+
+
+def _tall_ridge(
+    responses: Float[np.ndarray, "trials features"],
+    targets: Float[np.ndarray, "trials dim"],
+    folds: Sequence[tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]],
+    penalties: Sequence[float],
+) -> Float[np.ndarray, "features_1 dim"]:
+    """The same ridge where trials far outnumber features, through normal equations.
+
+    himalaya multiplies every validation trial with every training trial for every penalty, which costs minutes for a
+    dozen people together.
+    """
+    x, y = torch.from_numpy(responses), torch.from_numpy(targets)
+
+    def solutions(rows: Any, penalties: Sequence[float]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        x_mean, y_mean = x[rows].mean(0), y[rows].mean(0)
+        centred = x[rows] - x_mean
+        gram, cross = centred.T @ centred, centred.T @ (y[rows] - y_mean)
+        for penalty in penalties:
+            factor = torch.linalg.cholesky(gram + penalty * torch.eye(len(gram)))
+            weights = torch.cholesky_solve(cross, factor)
+            yield weights, y_mean - x_mean @ weights
+
+    scores = np.zeros(len(penalties))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="himalaya")
+        for train, validation in folds:
+            rows = torch.from_numpy(validation)
+            for index, (weights, bias) in enumerate(solutions(torch.from_numpy(train), penalties)):
+                scored = correlation_score(y[rows].numpy(), (x[rows] @ weights + bias).numpy())
+                # A target that is constant in a fold scores zero, as in himalaya.
+                scores[index] += np.nan_to_num(scored).mean()
+    weights, bias = next(solutions(slice(None), [penalties[int(np.argmax(scores))]]))
+    return np.concatenate([weights.numpy(), bias[None].numpy()])
 
 
 def model_weights(recording: Recording) -> Float[np.ndarray, "features_1 1"]:

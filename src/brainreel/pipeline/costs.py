@@ -107,11 +107,15 @@ def _network(config: AlignConfig, people: int, size: Size) -> Cost:
 
 
 def _ridge(config: AlignConfig, people: int, size: Size) -> Cost:
-    trials, models = (size.trials * people, 1) if config.strategy == "pooled-ridge" else (size.trials, people)
-    one = (config.ridge.inner_folds + 1) * (
-        6.0 * trials * size.features * min(trials, size.features)
-        + 2.0 * trials * size.features * size.dim * len(config.ridge.penalties)
-    )
+    """Per subject by himalaya; pooled by normal equations (see `brainreel.align.ridge`)."""
+    pooled = config.strategy == "pooled-ridge"
+    trials, models = (size.trials * people, 1) if pooled else (size.trials, people)
+    fits, penalties = config.ridge.inner_folds + 1, len(config.ridge.penalties)
+    predicted = 2.0 * trials * size.features * size.dim * penalties
+    if pooled:
+        one = fits * 2.0 * trials * size.features * (size.features + size.dim) + predicted
+    else:
+        one = fits * (6.0 * trials * size.features * min(trials, size.features) + predicted)
     return Cost(models * one / RIDGE_FLOPS, 0.0, START_BYTES + 6 * 4.0 * trials * size.features)
 
 

@@ -10,6 +10,8 @@ from brainreel.align.config import AlignConfig
 from brainreel.cortex.windows import Context
 
 FOLDS = "blocks-of-8"
+# The fourth block of each scan: scored when a choice is final, and reported apart.
+FINAL_BLOCKS = (3, 7)
 # The voxels' own window, and the six regions' courses from 5 TRs before it to 5 after, in four parts. The regions
 # count more than their number (24 of 505 features): chosen on blocks 1-3 and 5-7.
 CONTEXTS = (Context(group="bold"), Context(group="regions", start_s=-7.5, stop_s=22.5, bins=4, weight=2.0))

@@ -17,7 +17,7 @@ from brainreel.align.config import StrategyName
 from brainreel.align.jobs import AlignJob, Group
 from brainreel.evaluate.methods import Method
 from brainreel.metrics.controls import circular_shifts
-from brainreel.pipeline.film_config import FOLDS, FilmConfig
+from brainreel.pipeline.film_config import FINAL_BLOCKS, FOLDS, FilmConfig
 from brainreel.pipeline.plan import Plan
 from brainreel.store import Store
 
@@ -172,6 +172,7 @@ def film_plan(config: FilmConfig, film: Film, stores: tuple[str, ...], targets: 
         methods=tuple(methods),
         differences=tuple(differences),
         seed=config.align.seed,
+        final_folds=FINAL_BLOCKS,
     )
 
 

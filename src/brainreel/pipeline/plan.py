@@ -29,6 +29,7 @@ class Plan(BaseModel):
         methods: What is compared, in the order of tables.
         differences: Pairs of method names whose paired difference is reported.
         seed: Seed of the bootstrap.
+        final_folds: Folds that no choice of the recipe was made on; tables show them apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Plan(BaseModel):
     methods: tuple[Method, ...]
     differences: tuple[tuple[str, str], ...] = ()
     seed: int = 0
+    final_folds: tuple[int, ...] = ()
 
     def counting(self, jobs: Sequence[AlignJob]) -> Plan:
         """The same plan, in which only the seeds of ``jobs`` count: an earlier run may have left others."""

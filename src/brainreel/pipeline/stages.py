@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from brainreel.align.jobs import AlignJob, run_job
 from brainreel.datasets import DATASETS
 from brainreel.encoders import encode
@@ -16,6 +18,7 @@ from brainreel.encoders.encode import identity_of
 from brainreel.errors import SourceError, UsageError, alternatives
 from brainreel.evaluate.experiment import evaluate_methods
 from brainreel.evaluate.methods import find
+from brainreel.evaluate.tables import markdown_tables
 from brainreel.experiment import Experiment, Stage, State
 from brainreel.files import sha256, walk, write_bytes
 from brainreel.pipeline.plan import Plan
@@ -174,7 +177,7 @@ def evaluate_step(experiment: Experiment, plan: Plan, stores: Sequence[Store], t
 
 
 def evaluate_stage(experiment: Experiment, plan: Plan) -> Stage:
-    """Score every method; ``metrics.json``, ``per_clip.tsv`` and ``captions.tsv`` go to the experiment's top."""
+    """Score every method; ``metrics.json``, ``per_clip.tsv``, ``captions.tsv`` and ``tables.md`` go to the top."""
     stores = plan.open_stores(experiment)
     targets = plan.read_targets(experiment, stores)
     stage = evaluate_step(experiment, plan, stores, targets).run(
@@ -184,8 +187,11 @@ def evaluate_stage(experiment: Experiment, plan: Plan) -> Stage:
         ),
         seed=plan.seed,
     )
-    for name in ("metrics.json", "per_clip.tsv", "captions.tsv"):
-        content = (stage.path / name).read_bytes()
+    per_clip = pd.read_csv(stage.path / "per_clip.tsv", sep="\t", dtype={"subject": str, "fold": int})
+    document = json.loads((stage.path / "metrics.json").read_text())
+    tables = markdown_tables(document, per_clip, plan.final_folds).encode()
+    copied = {name: (stage.path / name).read_bytes() for name in ("metrics.json", "per_clip.tsv", "captions.tsv")}
+    for name, content in {**copied, "tables.md": tables}.items():
         top = experiment.root / name
         if not top.is_file() or top.read_bytes() != content:
             write_bytes(top, content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +122,14 @@ def test_a_newcomer_never_changes_the_model(events, others):
     adapt(others, own)(own)
     for name, value in others.decoder_.tensors().items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_newcomers_own_ridge_leaves_out_the_mean_text_of_their_minutes(events):
+    """The film's mean target is the zero of every embedding; that of some minutes would pull all answers to it."""
+    store, targets = events
+    train = store.rows("s6", store.roles("official", 0) == "train")
+    model = Aligner(config("ridge"), device="cpu").fit([store], subjects=["s1"], targets=[targets])
+    own = model.recording(store, "s6", train[:30])
+    average = replace(own, responses=own.scaling.mean[None], clip=own.clip[:1])
+    np.testing.assert_allclose(adapt(model, own)(average), 0, atol=1e-6)
+    assert np.abs(adapt(model, own)(own)).max() > 1e-3

@@ -71,7 +71,7 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
 def _tall_ridge(
     responses: Float[np.ndarray, "trials features"],
     targets: Float[np.ndarray, "trials dim"],
-    folds: Sequence[tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]],
+    folds: Sequence[tuple[Int[np.ndarray, " _train"], Int[np.ndarray, " _validation"]]],
     penalties: Sequence[float],
 ) -> Float[np.ndarray, "features_1 dim"]:
     """The same ridge where trials far outnumber features, through normal equations.

@@ -37,7 +37,7 @@ class Picture:
         return np.clip(np.round(fine), 0, 255).astype(np.uint8)
 
 
-def _away(x: float) -> np.ndarray:
+def _away(x: float | np.ndarray) -> np.ndarray:
     """Sideways distance to a column, around the picture."""
     return (_X - x + WIDTH / 2) % WIDTH - WIDTH / 2
 
@@ -57,7 +57,7 @@ def _rect(x: float, half: float, top: float, bottom: float = HEIGHT) -> np.ndarr
 
 
 def _peak(x: float, top: float, slope: float) -> np.ndarray:
-    return _Y > top + slope * np.abs(_away(x))
+    return top + slope * np.abs(_away(x)) < _Y
 
 
 def _sky(night: bool, top: Colour = (105, 180, 245), bottom: Colour = (205, 232, 250)) -> Picture:
@@ -113,7 +113,7 @@ def _city(night: bool) -> Picture:
     for k, (x, half, top) in enumerate(((6, 6, 24), (19, 6, 35), (45, 6, 38), (57, 5, 26), (32, 6, 44))):
         shade = (136, 140, 160) if k % 2 else (176, 160, 160)
         picture.paint(_rect(x, half, top), _lit(shade, night))
-        panes = (np.abs((_Y - top) % 7 - 4) < 1.7) & (np.abs(np.abs(_away(x)) - 2.6) < 1.2) & (_Y > top + 1.5)
+        panes = (np.abs((_Y - top) % 7 - 4) < 1.7) & (np.abs(np.abs(_away(x)) - 2.6) < 1.2) & (top + 1.5 < _Y)
         lamp = (255, 216, 110) if night else (222, 232, 242)
         picture.paint(_rect(x, half, top, 58) & panes, lamp, opacity=0.8)
     picture.paint(_below(58), _lit((190, 190, 190), night))
@@ -126,7 +126,7 @@ def _mountains(night: bool) -> Picture:
     picture = _sky(night, (130, 185, 235), (225, 238, 250))
     for x, top, slope in ((6, 27, 0.95), (58, 25, 1.0), (26, 30, 0.85)):
         picture.paint(_peak(x, top, slope), _lit((112, 124, 150), night))
-        picture.paint(_peak(x, top, slope) & (_Y < top + 8 + 2 * np.sin(_X)), _lit((248, 250, 255), night))
+        picture.paint(_peak(x, top, slope) & (top + 8 + 2 * np.sin(_X) > _Y), _lit((248, 250, 255), night))
     snow = (238, 244, 252) if not night else (96, 108, 156)
     picture.paint(_below(52, (1, 3, 0.1), (2, 1.5, 0.4)), snow)
     picture.paint(_below(62, (1, 2, 0.6)), (252, 253, 255) if not night else (118, 130, 176))
@@ -196,7 +196,7 @@ def _water(night: bool) -> Picture:
     picture.paint(_below(62, (1, 2, 0.2), (3, 0.8, 0.0)), _lit((214, 196, 140), night))
     for x, top in ((5, 38), (11, 46), (57, 34), (50, 48)):
         weed = np.abs(_away(x + 1.8 * np.sin(_Y / 4 + x))) < 1.5
-        picture.paint(weed & (_Y > top) & (_Y < 66), _lit((30, 150, 90), night))
+        picture.paint(weed & (top < _Y) & (_Y < 66), _lit((30, 150, 90), night))
     if night:
         picture.paint(_disc(40, 13, 4), (190, 225, 225))
     return picture

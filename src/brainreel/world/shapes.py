@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +49,7 @@ def box(x0: float, y0: float, x1: float, y1: float, *, round: float = 0.0) -> Di
 
 def line(width: float, *points: Point) -> Distance:
     """A path with round ends, `width` from its middle to its edge."""
-    return width - np.minimum.reduce([_to_segment(a, b) for a, b in zip(points[:-1], points[1:], strict=True)])
+    return width - np.minimum.reduce([_to_segment(a, b) for a, b in pairwise(points)])
 
 
 def polygon(*points: Point) -> Distance:
@@ -201,15 +202,15 @@ def _boat() -> Layers:
 
 
 def _plane() -> Layers:
-    tube = line(0.085, (-0.42, 0), (0.44, 0))
-    wings = polygon((0.16, 0), (-0.18, -0.5), (-0.3, -0.5), (-0.08, 0), (-0.3, 0.5), (-0.18, 0.5))
-    tail = polygon((-0.3, 0), (-0.44, -0.2), (-0.52, -0.2), (-0.44, 0), (-0.52, 0.2), (-0.44, 0.2))
+    tube = line(0.11, (-0.41, 0), (0.41, 0))
+    wings = polygon((0.24, 0), (-0.1, -0.5), (-0.28, -0.5), (-0.12, 0), (-0.28, 0.5), (-0.1, 0.5))
+    tail = polygon((-0.22, 0), (-0.4, -0.24), (-0.52, -0.24), (-0.44, 0), (-0.52, 0.24), (-0.4, 0.24))
     engines = union(line(0.045, (-0.12, -0.26), (0.06, -0.26)), line(0.045, (-0.12, 0.26), (0.06, 0.26)))
     return Layers(
         union(tube, wings, tail, engines),
         shade=union(engines, tail),
-        light=union(line(0.03, (-0.26, 0), (0.2, 0))),
-        dark=overlap(tube, 0.08 - np.abs(_X - 0.42)),
+        light=line(0.04, (-0.24, 0), (0.2, 0)),
+        dark=overlap(tube, 0.06 - np.abs(_X - 0.4)),
     )
 
 

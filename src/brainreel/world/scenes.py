@@ -131,7 +131,13 @@ def draw_scenes(count: int, seed: int, *, combos: Combos = "training") -> Scenes
         raise UsageError(f"{count} scenes", expected="at least 1")
     rng = np.random.default_rng(seed)
     admitted = combinations(combos)
-    kind, place, motion = admitted[rng.integers(len(admitted), size=count)].T
+    return scenes_showing(admitted[rng.integers(len(admitted), size=count)], rng)
+
+
+def scenes_showing(combination: Int[np.ndarray, "clips 3"], rng: np.random.Generator) -> Scenes:
+    """Scenes with the given objects, places and motions (indices), and everything else drawn at random."""
+    kind, place, motion = combination.T
+    count = len(combination)
     colour, size, light = (rng.integers(len(FACTORS[name]), size=count) for name in ("colour", "size", "light"))
     scale, extent = rng.uniform(0.95, 1.05, size=count), rng.uniform(size=count)
     facing = rng.choice([-1, 1], size=count)

@@ -191,7 +191,7 @@ def _need_captions(path: Path, table: pd.DataFrame) -> None:
 def _write_event_tables(writer: StoreWriter, source: Path, clips: pd.DataFrame, trials: pd.DataFrame) -> None:
     writer.write_clips(clips)
     writer.write_trials(trials)
-    writer.write_folds(FOLDS, trials[["set"]].rename(columns={"set": FOLD}))
+    writer.write_folds(FOLDS, pd.DataFrame({FOLD: trials["set"]}))
     writer.source(source / "stimuli.tsv", source)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -38,6 +38,7 @@ class Field:
         return math.sqrt(2 / len(self.phases)) * waves @ self.weights
 
 
+@runtime_checkable
 class Tuning(Protocol):
     """What the tissue at a position prefers: its weight for every attribute, with a mean square of about 1."""
 

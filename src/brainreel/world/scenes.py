@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from brainreel.errors import UsageError, alternatives
+from brainreel.errors import UsageError
 from brainreel.world.backdrops import BACKDROPS, HEIGHT
 from brainreel.world.shapes import SHAPES
 
@@ -113,10 +113,7 @@ def combinations(combos: Combos) -> Int[np.ndarray, "combinations 3"]:
     """The object-place-motion combinations (indices) that training may show, those held out, or all."""
     grid = np.indices((len(KINDS), len(PLACES), len(MOTIONS))).reshape(3, -1).T
     out = held_out(*grid.T)
-    chosen = {"training": ~out, "held-out": out, "all": np.ones(len(grid), bool)}
-    if combos not in chosen:
-        raise UsageError(f"there are no combinations {alternatives(combos, chosen)}")
-    return grid[chosen[combos]]
+    return grid[{"training": ~out, "held-out": out, "all": np.ones(len(grid), bool)}[combos]]
 
 
 def draw_scenes(count: int, seed: int, *, combos: Combos = "training") -> Scenes:

@@ -21,7 +21,8 @@ from brainreel.world.drives import CELLS, drives
 from brainreel.world.render import render
 from brainreel.world.scenes import draw_scenes
 
-Drives = Mapping[str, Float[np.ndarray, "samples _features"]]
+# The underscores let one call take drives of several sets of clips.
+Drives = Mapping[str, Float[np.ndarray, "_samples _features"]]
 
 # Everybody's organisation is the same whatever people, clips and noise are drawn.
 _ORGANISATION = 20240

@@ -115,7 +115,7 @@ def test_kinds_can_be_told_from_the_outline(scenes, objects):
 
 def test_places_and_lights_can_be_told_from_the_backdrop():
     """Nearest mean training picture, in coarse pixels."""
-    train, test = draw_scenes(320, seed=1), draw_scenes(100, seed=2)
+    train, test = draw_scenes(240, seed=1), draw_scenes(60, seed=2)
     coarse = [
         v[:, 0].reshape(-1, 8, 8, 8, 8, 3).mean(axis=(2, 4)).reshape(len(v), -1) for v in map(render, (train, test))
     ]

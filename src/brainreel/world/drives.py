@@ -25,7 +25,7 @@ CELLS = 8
 MOTION_CELLS = 4
 # So many consecutive kinds of `KINDS` are of one category: animals, vehicles, household things, the rest.
 CATEGORY = 4
-_REFERENCE = 192
+_REFERENCE = 128
 
 
 class Kind(NamedTuple):

@@ -1,4 +1,7 @@
+import contextlib
+import io
 import json
+import re
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +21,9 @@ from brainreel.world.captions import parse_caption
 from brainreel.world.cortex import seed_of
 from brainreel.world.render import render
 from brainreel.world.scenes import FACTORS, draw_scenes, held_out
+from brainreel.world.viewers import PARCELS
+
+PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
 NAMES = ("sandbox-event", "sandbox-movie", "sandbox-single")
 
@@ -276,3 +282,17 @@ def test_no_two_releases_share_a_recording(releases):
     assert not any(np.array_equal(a, b) for a, b in combinations(first, 2))
     cards = [json.loads((source / "twin.json").read_text()) for source in releases.values()]
     assert [card["dataset"] for card in cards] == list(NAMES)
+
+
+def test_the_page_runs():
+    text = PAGE.read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {})
+    assert out.getvalue().splitlines() == [line.split("#", 1)[1].strip() for line in code.splitlines() if "#" in line]
+    for factor in ("kind", "motion", "colour"):
+        assert all(name in text for name in FACTORS[factor])
+    for name, parcel in PARCELS.items():
+        assert f"| {name} | {parcel.rows * parcel.columns} |" in text
+    assert all(name in text for name in NAMES)

@@ -16,11 +16,15 @@ import torch
 from brainreel.files import replace_folder
 from brainreel.progress import say
 from brainreel.sandbox import WEIGHTS
-from brainreel.sandbox.pool import Pool, pool
+from brainreel.sandbox.pool import CLIPS, Pool, pool
+from brainreel.sandbox.train_autoencoder import STEPS as autoencoder_steps
 from brainreel.sandbox.train_autoencoder import psnr_db, train_autoencoder
+from brainreel.sandbox.train_classifier import STEPS as classifier_steps
 from brainreel.sandbox.train_classifier import train_classifier
+from brainreel.sandbox.train_clip import STEPS as clip_steps
 from brainreel.sandbox.train_clip import train_clip
 from brainreel.sandbox.train_transformer import SHIFT, train_transformer
+from brainreel.sandbox.train_transformer import STEPS as transformer_steps
 from brainreel.sandbox.words import tokenizer
 from brainreel.world.render import render
 from brainreel.world.scenes import SIDE, draw_scenes
@@ -29,49 +33,57 @@ Part = Literal["autoencoder", "clip", "classifier", "transformer"]
 PARTS: tuple[Part, ...] = ("autoencoder", "clip", "classifier", "transformer")
 
 
-def main(work: Path, parts: tuple[Part, ...] = PARTS, out: Path = WEIGHTS) -> None:
+def main(
+    work: Path,
+    parts: tuple[Part, ...] = PARTS,
+    out: Path = WEIGHTS,
+    clips: int = CLIPS,
+    steps: int | None = None,
+) -> None:
     """Train what is not finished in ``work``, and write the weights in half precision to ``out``.
 
     Args:
         work: Folder for rendered clips, checkpoints and finished networks; about 4 GB.
         parts: Only these; the transformer needs the autoencoder.
         out: Where the weights go once all parts are finished.
+        clips: How many to render and train on.
+        steps: Of every part, to try it out; default: each part's own.
     """
-    clips = pool(work)
+    rendered = pool(work, clips)
     for part in parts:
         if not (work / part).is_dir():
             say(f"training the {part}")
-            _keep(work / part, _TRAIN[part](clips, work))
+            _keep(work / part, _TRAIN[part](rendered, work, steps))
     if all((work / part).is_dir() for part in PARTS):
         assemble(work, out)
         say(f"weights: {out}")
 
 
-def _autoencoder(clips: Pool, work: Path) -> dict[str, Any]:
-    model = train_autoencoder(clips, work / "training-autoencoder")
+def _autoencoder(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    model = train_autoencoder(clips, work / "training-autoencoder", steps or autoencoder_steps)
     say(f"autoencoder: {psnr_db(model, render(draw_scenes(128, 1, combos='held-out'))):.2f} dB on held-out clips")
     return {"vae": model}
 
 
-def _clip(clips: Pool, work: Path) -> dict[str, Any]:
-    return {"model": train_clip(clips, work / "training-clip"), "tokenizer": tokenizer(start=True)}
+def _clip(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    return {"model": train_clip(clips, work / "training-clip", steps or clip_steps), "tokenizer": tokenizer(start=True)}
 
 
-def _classifier(clips: Pool, work: Path) -> dict[str, Any]:
-    return {"model": train_classifier(clips, work / "training-classifier")}
+def _classifier(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    return {"model": train_classifier(clips, work / "training-classifier", steps or classifier_steps)}
 
 
-def _transformer(clips: Pool, work: Path) -> dict[str, Any]:
+def _transformer(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
     from diffusers import AutoencoderKLWan
 
     folder = work / "training-transformer"
     folder.mkdir(exist_ok=True)
     vae = AutoencoderKLWan.from_pretrained(work / "autoencoder" / "vae")
-    transformer, text_encoder = train_transformer(clips, vae, folder)
+    transformer, text_encoder = train_transformer(clips, vae, folder, steps or transformer_steps)
     return {"transformer": transformer, "text_encoder": text_encoder, "tokenizer": tokenizer(start=False)}
 
 
-_TRAIN: dict[Part, Callable[[Pool, Path], dict[str, Any]]] = {
+_TRAIN: dict[Part, Callable[[Pool, Path, int | None], dict[str, Any]]] = {
     "autoencoder": _autoencoder,
     "clip": _clip,
     "classifier": _classifier,

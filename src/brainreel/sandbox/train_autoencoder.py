@@ -44,7 +44,9 @@ def train_autoencoder(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
 
     train(model, optimiser, batch_loss, steps=steps, folder=folder)
     model.eval().requires_grad_(False)
-    sample = torch.cat([latents(model, pool.videos[start : start + 32]) for start in range(0, 512, 32)])
+    sample = torch.cat(
+        [latents(model, pool.videos[start : start + 32]) for start in range(0, min(512, len(pool.videos)), 32)]
+    )
     mean, std = sample.mean((0, 2, 3, 4)), sample.std((0, 2, 3, 4))
     model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
     return model

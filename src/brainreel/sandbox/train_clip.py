@@ -29,14 +29,14 @@ def train_clip(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
     def batch_loss(step: int) -> Tensor:
         rows = choose("clip", step, len(pool.videos), CLIPS)
         noise = generator("frame", step)
-        frame = torch.randint(0, pool.videos.shape[1], (CLIPS,), generator=noise).tolist()
-        which = torch.randint(0, len(pool.captions[0]), (CLIPS,), generator=noise).tolist()
+        frame = torch.randint(0, pool.videos.shape[1], (len(rows),), generator=noise).tolist()
+        which = torch.randint(0, len(pool.captions[0]), (len(rows),), generator=noise).tolist()
         images = pixels(np.stack([pool.videos[row, f] for row, f in zip(rows, frame, strict=True)])[:, None])[:, :, 0]
         said = [pool.captions[row][w] for row, w in zip(rows, which, strict=True)]
         tokens = words(said, padding=True, return_tensors="pt", return_token_type_ids=False)
         found = model(pixel_values=images, **tokens)
         logits = model.logit_scale.exp() * normalize(found.text_embeds) @ normalize(found.image_embeds).T
-        own = torch.arange(CLIPS)
+        own = torch.arange(len(rows))
         return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
 
     train(model, optimiser, batch_loss, steps=steps, folder=folder)

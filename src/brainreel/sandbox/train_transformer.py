@@ -104,10 +104,10 @@ def train_transformer(pool: Pool, autoencoder: Any, folder: Path, steps: int = S
         model.follow(step)
         rows = choose("transformer", step, len(clean), CLIPS)
         noise = generator("flow", step)
-        which = torch.randint(0, len(pool.captions[0]), (CLIPS,), generator=noise).tolist()
-        silent = (torch.rand(CLIPS, generator=noise) < UNCONDITIONAL).tolist()
+        which = torch.randint(0, len(pool.captions[0]), (len(rows),), generator=noise).tolist()
+        silent = (torch.rand(len(rows), generator=noise) < UNCONDITIONAL).tolist()
         said = ["" if mute else pool.captions[row][w] for row, w, mute in zip(rows, which, silent, strict=True)]
-        time = torch.rand(CLIPS, generator=noise)
+        time = torch.rand(len(rows), generator=noise)
         sigma = (SHIFT * time / (1 + (SHIFT - 1) * time)).view(-1, 1, 1, 1, 1)
         x, where = clean[rows], places[rows]
         epsilon = torch.randn(x.shape, generator=noise)

@@ -1,9 +1,16 @@
 """Public releases: facts, ingest and simulated twins, one file per release."""
 
+from brainreel.datasets import sandbox
 from brainreel.datasets.folder import Folder
 from brainreel.datasets.protocol import Dataset, Facts
 from brainreel.datasets.sherlock import Sherlock
 
-DATASETS: dict[str, Dataset] = {"sherlock": Sherlock(), "folder": Folder()}
+DATASETS: dict[str, Dataset] = {
+    "sherlock": Sherlock(),
+    "folder": Folder(),
+    "sandbox-event": sandbox.EVENT,
+    "sandbox-movie": sandbox.MOVIE,
+    "sandbox-single": sandbox.SINGLE,
+}
 
 __all__ = ["DATASETS", "Dataset", "Facts"]

@@ -19,7 +19,9 @@ _Y, _X = np.meshgrid(
     (np.arange(HEIGHT * _FINE) + 0.5) / _FINE - 0.5, (np.arange(WIDTH * _FINE) + 0.5) / _FINE - 0.5, indexing="ij"
 )
 
-Colour = tuple[float, float, float]
+# A whole number will do, and run-time type checks tell int from float.
+Number = int | float
+Colour = tuple[Number, Number, Number]
 
 
 class Picture:
@@ -37,26 +39,26 @@ class Picture:
         return np.clip(np.round(fine), 0, 255).astype(np.uint8)
 
 
-def _away(x: float | np.ndarray) -> np.ndarray:
+def _away(x: Number | np.ndarray) -> np.ndarray:
     """Sideways distance to a column, around the picture."""
     return (_X - x + WIDTH / 2) % WIDTH - WIDTH / 2
 
 
-def _disc(x: float, y: float, rx: float, ry: float | None = None) -> np.ndarray:
+def _disc(x: Number, y: Number, rx: Number, ry: Number | None = None) -> np.ndarray:
     return (_away(x) / rx) ** 2 + ((_Y - y) / (ry or rx)) ** 2 < 1
 
 
-def _below(base: float, *waves: tuple[int, float, float]) -> np.ndarray:
+def _below(base: Number, *waves: tuple[int, Number, Number]) -> np.ndarray:
     """Under a rolling line: waves of (number around the picture, height, phase in turns)."""
     edge = base + sum(h * np.sin(2 * np.pi * (n * _X / WIDTH + phase)) for n, h, phase in waves)
     return edge < _Y
 
 
-def _rect(x: float, half: float, top: float, bottom: float = HEIGHT) -> np.ndarray:
+def _rect(x: Number, half: Number, top: Number, bottom: Number = HEIGHT) -> np.ndarray:
     return (np.abs(_away(x)) < half) & (top <= _Y) & (bottom > _Y)
 
 
-def _peak(x: float, top: float, slope: float) -> np.ndarray:
+def _peak(x: Number, top: Number, slope: Number) -> np.ndarray:
     return top + slope * np.abs(_away(x)) < _Y
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +38,13 @@ class Field:
         return math.sqrt(2 / len(self.phases)) * waves @ self.weights
 
 
+@runtime_checkable
+class Tuning(Protocol):
+    """What the tissue at a position prefers: its weight for every attribute, with a mean square of about 1."""
+
+    def __call__(self, position: Float[np.ndarray, "vertices dims"]) -> Float[np.ndarray, "vertices attributes"]: ...
+
+
 @dataclass(frozen=True)
 class Physiology:
     """How alike people are and how noisy their recordings; the defaults give real movie data's ceilings.
@@ -51,6 +59,8 @@ class Physiology:
         noise_smooth_share: Share of the noise that neighbouring vertices have in common.
         noise_autocorrelation: Lag-one autocorrelation of the noise (per volume).
         drift_share: Share of the noise that is slow drift.
+        beta_smooth_share, beta_drift_share: The same shares in an event design's betas, whose noise is otherwise
+            independent between trials.
     """
 
     tuning_length: float = 6.0
@@ -62,6 +72,8 @@ class Physiology:
     noise_smooth_share: float = 0.6
     noise_autocorrelation: float = 0.6
     drift_share: float = 0.1
+    beta_smooth_share: float = 0.0
+    beta_drift_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class Cortex:
     """The functional organisation that everybody shares, at the given positions (vertices, dims)."""
 
     position: Float[np.ndarray, "vertices dims"]
-    shared: Field
+    shared: Tuning
     importance: Float[np.ndarray, " attributes"]
     physiology: Physiology
 
@@ -141,22 +153,28 @@ class Cortex:
         p = self.physiology
         driven = haemodynamic(design - design.mean(0), tr_s=tr_s, shift_trs=shift_trs) @ self.tuning(person)
         n_trs, n_vertices = driven.shape
-        common, single = p.noise_smooth_share, 1 - p.noise_smooth_share
         smooth = autocorrelated(rng, n_trs, person.noise.weights.shape[1], p.noise_autocorrelation)
         smooth = smooth @ _unit(person.noise(self.position), axis=1).T
         local = autocorrelated(rng, n_trs, n_vertices, p.noise_autocorrelation)
-        noise = math.sqrt(common) * _unit(smooth, axis=0) + math.sqrt(single) * _unit(local, axis=0)
-        slow = _unit(drift(rng, n_trs, n_vertices), axis=0)
-        noise = math.sqrt(1 - p.drift_share) * noise + math.sqrt(p.drift_share) * slow
+        noise = _blend(_unit(local, axis=0), _unit(smooth, axis=0), p.noise_smooth_share)
+        noise = _blend(noise, _unit(drift(rng, n_trs, n_vertices), axis=0), p.drift_share)
         return self._mix(person, driven, noise)
 
     def betas(
         self, person: Person, design: Float[np.ndarray, "trials attributes"], *, seed: int
     ) -> Float[np.ndarray, "trials vertices"]:
-        """One response estimate per trial of an event design, with noise that is independent between trials."""
+        """One response estimate per trial of an event design, in the order of the trials (which drift goes by)."""
         rng = np.random.default_rng(seed)
+        p = self.physiology
         driven = (design - design.mean(0)) @ self.tuning(person)
-        return self._mix(person, driven, rng.normal(size=driven.shape))
+        noise = rng.normal(size=driven.shape)
+        if p.beta_smooth_share:
+            smooth = rng.normal(size=(len(noise), person.noise.weights.shape[1]))
+            smooth = smooth @ _unit(person.noise(self.position), axis=1).T
+            noise = _blend(noise, _unit(smooth, axis=0), p.beta_smooth_share)
+        if p.beta_drift_share:
+            noise = _blend(noise, _unit(drift(rng, *noise.shape), axis=0), p.beta_drift_share)
+        return self._mix(person, driven, noise)
 
     def _mix(self, person: Person, driven: np.ndarray, noise: np.ndarray) -> np.ndarray:
         # One scale for the tissue: vertices that care little about the film stay the noisier ones.
@@ -211,6 +229,11 @@ def drift(rng: np.random.Generator, n_trs: int, n_columns: int) -> Float[np.ndar
 
 def _gamma_pdf(t: np.ndarray, shape: float) -> np.ndarray:
     return t ** (shape - 1) * np.exp(-t) / math.gamma(shape)
+
+
+def _blend(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """A mixture in which `share` of the variance is the other's."""
+    return math.sqrt(1 - share) * one + math.sqrt(share) * other
 
 
 def _unit(x: np.ndarray, axis: int) -> np.ndarray:

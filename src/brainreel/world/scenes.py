@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from brainreel.errors import UsageError, alternatives
+from brainreel.errors import UsageError
 from brainreel.world.backdrops import BACKDROPS, HEIGHT
 from brainreel.world.shapes import SHAPES
 
@@ -113,10 +113,7 @@ def combinations(combos: Combos) -> Int[np.ndarray, "combinations 3"]:
     """The object-place-motion combinations (indices) that training may show, those held out, or all."""
     grid = np.indices((len(KINDS), len(PLACES), len(MOTIONS))).reshape(3, -1).T
     out = held_out(*grid.T)
-    chosen = {"training": ~out, "held-out": out, "all": np.ones(len(grid), bool)}
-    if combos not in chosen:
-        raise UsageError(f"there are no combinations {alternatives(combos, chosen)}")
-    return grid[chosen[combos]]
+    return grid[{"training": ~out, "held-out": out, "all": np.ones(len(grid), bool)}[combos]]
 
 
 def draw_scenes(count: int, seed: int, *, combos: Combos = "training") -> Scenes:
@@ -131,7 +128,13 @@ def draw_scenes(count: int, seed: int, *, combos: Combos = "training") -> Scenes
         raise UsageError(f"{count} scenes", expected="at least 1")
     rng = np.random.default_rng(seed)
     admitted = combinations(combos)
-    kind, place, motion = admitted[rng.integers(len(admitted), size=count)].T
+    return scenes_showing(admitted[rng.integers(len(admitted), size=count)], rng)
+
+
+def scenes_showing(combination: Int[np.ndarray, "clips 3"], rng: np.random.Generator) -> Scenes:
+    """Scenes with the given objects, places and motions (indices), and everything else drawn at random."""
+    kind, place, motion = combination.T
+    count = len(combination)
     colour, size, light = (rng.integers(len(FACTORS[name]), size=count) for name in ("colour", "size", "light"))
     scale, extent = rng.uniform(0.95, 1.05, size=count), rng.uniform(size=count)
     facing = rng.choice([-1, 1], size=count)

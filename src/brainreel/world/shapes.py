@@ -21,7 +21,9 @@ SAMPLES = 256
 CLIP = 0.125
 
 Distance = Float[np.ndarray, "y x"]
-Point = tuple[float, float]
+# A whole number is a coordinate too, and run-time type checks tell int from float.
+Number = int | float
+Point = tuple[Number, Number]
 
 _AXIS = (np.arange(SAMPLES) + 0.5) / SAMPLES * 2 * REACH - REACH
 _X, _Y = np.meshgrid(_AXIS, _AXIS)
@@ -36,18 +38,18 @@ class Layers(NamedTuple):
     dark: Distance | None = None
 
 
-def oval(x: float, y: float, rx: float, ry: float | None = None) -> Distance:
+def oval(x: Number, y: Number, rx: Number, ry: Number | None = None) -> Distance:
     ry = rx if ry is None else ry
     return (1 - np.hypot((_X - x) / rx, (_Y - y) / ry)) * min(rx, ry)
 
 
-def box(x0: float, y0: float, x1: float, y1: float, *, round: float = 0.0) -> Distance:
+def box(x0: Number, y0: Number, x1: Number, y1: Number, *, round: Number = 0.0) -> Distance:
     dx = np.abs(_X - (x0 + x1) / 2) - (x1 - x0) / 2 + round
     dy = np.abs(_Y - (y0 + y1) / 2) - (y1 - y0) / 2 + round
     return round - np.hypot(np.maximum(dx, 0), np.maximum(dy, 0)) - np.minimum(np.maximum(dx, dy), 0)
 
 
-def line(width: float, *points: Point) -> Distance:
+def line(width: Number, *points: Point) -> Distance:
     """A path with round ends, `width` from its middle to its edge."""
     return width - np.minimum.reduce([_to_segment(a, b) for a, b in pairwise(points)])
 

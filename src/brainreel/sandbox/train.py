@@ -61,7 +61,8 @@ def main(
 
 def _autoencoder(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
     model = train_autoencoder(clips, work / "training-autoencoder", steps or autoencoder_steps)
-    say(f"autoencoder: {psnr_db(model, render(draw_scenes(128, 1, combos='held-out'))):.2f} dB on held-out clips")
+    unseen = render(draw_scenes(min(128, len(clips.videos)), 1, combos="held-out"))
+    say(f"autoencoder: {psnr_db(model, unseen):.2f} dB on held-out clips")
     return {"vae": model}
 
 

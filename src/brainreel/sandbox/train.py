@@ -1,0 +1,147 @@
+"""Rebuild the sandbox's networks: ``python -m brainreel.sandbox.train --work DIR``.
+
+Two CPU cores need about 40 minutes for the autoencoder, 20 each for CLIP and the classifier and 3 hours for the
+transformer; every part resumes where it was interrupted, and a part that is finished is not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from brainreel.files import replace_folder
+from brainreel.progress import say
+from brainreel.sandbox import WEIGHTS
+from brainreel.sandbox.pool import CLIPS, Pool, pool
+from brainreel.sandbox.train_autoencoder import STEPS as autoencoder_steps
+from brainreel.sandbox.train_autoencoder import psnr_db, train_autoencoder
+from brainreel.sandbox.train_classifier import STEPS as classifier_steps
+from brainreel.sandbox.train_classifier import train_classifier
+from brainreel.sandbox.train_clip import STEPS as clip_steps
+from brainreel.sandbox.train_clip import train_clip
+from brainreel.sandbox.train_transformer import SHIFT, train_transformer
+from brainreel.sandbox.train_transformer import STEPS as transformer_steps
+from brainreel.sandbox.words import tokenizer
+from brainreel.world.render import render
+from brainreel.world.scenes import SIDE, draw_scenes
+
+Part = Literal["autoencoder", "clip", "classifier", "transformer"]
+PARTS: tuple[Part, ...] = ("autoencoder", "clip", "classifier", "transformer")
+
+
+def main(
+    work: Path,
+    parts: tuple[Part, ...] = PARTS,
+    out: Path = WEIGHTS,
+    clips: int = CLIPS,
+    steps: int | None = None,
+) -> None:
+    """Train what is not finished in ``work``, and write the weights in half precision to ``out``.
+
+    Args:
+        work: Folder for rendered clips, checkpoints and finished networks; about 4 GB.
+        parts: Only these; the transformer needs the autoencoder.
+        out: Where the weights go once all parts are finished.
+        clips: How many to render and train on.
+        steps: Of every part, to try it out; default: each part's own.
+    """
+    rendered = pool(work, clips)
+    for part in parts:
+        if not (work / part).is_dir():
+            say(f"training the {part}")
+            _keep(work / part, _TRAIN[part](rendered, work, steps))
+    if all((work / part).is_dir() for part in PARTS):
+        assemble(work, out)
+        say(f"weights: {out}")
+
+
+def _autoencoder(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    model = train_autoencoder(clips, work / "training-autoencoder", steps or autoencoder_steps)
+    unseen = render(draw_scenes(min(128, len(clips.videos)), 1, combos="held-out"))
+    say(f"autoencoder: {psnr_db(model, unseen):.2f} dB on held-out clips")
+    return {"vae": model}
+
+
+def _clip(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    return {"model": train_clip(clips, work / "training-clip", steps or clip_steps), "tokenizer": tokenizer(start=True)}
+
+
+def _classifier(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    return {"model": train_classifier(clips, work / "training-classifier", steps or classifier_steps)}
+
+
+def _transformer(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    from diffusers import AutoencoderKLWan
+
+    folder = work / "training-transformer"
+    folder.mkdir(exist_ok=True)
+    vae = AutoencoderKLWan.from_pretrained(work / "autoencoder" / "vae")
+    transformer, text_encoder = train_transformer(clips, vae, folder, steps or transformer_steps)
+    return {"transformer": transformer, "text_encoder": text_encoder, "tokenizer": tokenizer(start=False)}
+
+
+_TRAIN: dict[Part, Callable[[Pool, Path, int | None], dict[str, Any]]] = {
+    "autoencoder": _autoencoder,
+    "clip": _clip,
+    "classifier": _classifier,
+    "transformer": _transformer,
+}
+
+
+def _keep(folder: Path, networks: dict[str, Any]) -> None:
+    beside = folder.with_name(f".{folder.name}.partial")
+    for name, network in networks.items():
+        network.save_pretrained(beside / name)
+    replace_folder(beside, folder)
+
+
+def assemble(work: Path, out: Path) -> None:
+    """The finished networks as a diffusers pipeline and two transformers models, in half precision."""
+    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+    from transformers import CLIPModel, UMT5EncoderModel, VideoMAEForVideoClassification
+
+    made = work / "transformer"
+    pipeline = WanPipeline(
+        tokenizer=tokenizer(start=False),
+        text_encoder=UMT5EncoderModel.from_pretrained(made / "text_encoder"),
+        transformer=WanTransformer3DModel.from_pretrained(made / "transformer"),
+        vae=AutoencoderKLWan.from_pretrained(work / "autoencoder" / "vae"),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT),
+    )
+    pipeline.to(torch.float16).save_pretrained(out / "pipeline")
+    clip = CLIPModel.from_pretrained(work / "clip" / "model")
+    clip.half().save_pretrained(out / "clip")
+    tokenizer(start=True).save_pretrained(out / "clip")
+    classifier = VideoMAEForVideoClassification.from_pretrained(work / "classifier" / "model")
+    classifier.half().save_pretrained(out / "classifier")
+    for name in ("clip", "classifier"):
+        (out / name / "preprocessor_config.json").write_text(json.dumps(_preparation(name), indent=2) + "\n")
+
+
+def _preparation(name: str) -> dict[str, Any]:
+    """Both networks take their pixels from -1 to 1."""
+    kind = {"clip": "CLIPImageProcessor", "classifier": "VideoMAEImageProcessor"}[name]
+    side = {"height": SIDE, "width": SIDE}
+    half = [0.5, 0.5, 0.5]
+    return {
+        "image_processor_type": kind,
+        "do_resize": True,
+        "size": side,
+        "resample": 3,
+        "do_center_crop": False,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": half,
+        "image_std": half,
+    }
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(main)

@@ -1,0 +1,59 @@
+"""The video classifier of the semantic scores: every kind in every motion, told from blurred and noisy clips too.
+
+It shares neither weights nor training targets with anything that a reconstruction is made from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
+
+from brainreel.metrics.videos import at_rate
+from brainreel.sandbox.networks import CLASSIFIER_FRAMES, classifier
+from brainreel.sandbox.pool import Pool, choose
+from brainreel.sandbox.train_autoencoder import pixels
+from brainreel.training.loop import train
+from brainreel.training.randomness import generator
+from brainreel.world.scenes import MOTIONS
+
+STEPS, CLIPS, LEARNING_RATE = 4000, 96, 1.5e-3
+_SHIFT = 4
+
+
+def train_classifier(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
+    """Train on clips that are shifted, blurred and noisy, so that it judges what is shown and not how sharply."""
+    torch.manual_seed(1)
+    model = classifier()
+    optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.05)
+    frames = at_rate(pool.videos.shape[1], pool.videos.shape[1], CLASSIFIER_FRAMES)
+    label = torch.from_numpy(pool.scenes.kind * len(MOTIONS) + pool.scenes.motion)
+
+    def batch_loss(step: int) -> Tensor:
+        rows = choose("classifier", step, len(pool.videos), CLIPS)
+        videos = pixels(np.stack([pool.videos[row][frames] for row in rows])).transpose(1, 2)
+        shown = disturbed(videos, generator("disturb", step))
+        return cross_entropy(model(pixel_values=shown).logits, label[rows], label_smoothing=0.05)
+
+    train(model, optimiser, batch_loss, steps=steps, folder=folder)
+    return model.eval().requires_grad_(False)
+
+
+def disturbed(
+    videos: Float[Tensor, "clips frames 3 height width"], noise: torch.Generator
+) -> Float[Tensor, "clips frames 3 height width"]:
+    """Each clip shifted by some pixels, a third of them blurred, with noise and another brightness."""
+    out = []
+    for clip in videos:
+        up, left = (int(torch.randint(-_SHIFT, _SHIFT + 1, (), generator=noise)) for _ in range(2))
+        clip = clip.roll((up, left), (-2, -1))
+        if torch.rand((), generator=noise) < 1 / 3:
+            clip = interpolate(avg_pool2d(clip, 2), scale_factor=2, mode="bilinear")
+        gain, level = 0.9 + 0.2 * torch.rand((), generator=noise), 0.1 * torch.rand((), generator=noise)
+        out.append(gain * clip + level * torch.randn(clip.shape, generator=noise))
+    return torch.stack(out)

@@ -1,0 +1,125 @@
+"""The diffusion transformer and its text encoder, together, by flow matching (Lipman et al. 2023, Liu et al. 2023).
+
+x_σ = (1 − σ) x + σ ε; the network is asked for ε − x. As Wan does: prompt embeddings are zero past the sentence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool3d
+
+from brainreel.files import write_bytes
+from brainreel.progress import track
+from brainreel.sandbox.networks import LATENT_SHAPE, text_encoder, transformer
+from brainreel.sandbox.pool import Pool, choose
+from brainreel.sandbox.train_autoencoder import latents
+from brainreel.sandbox.words import TOKENS, tokenizer
+from brainreel.training.loop import train
+from brainreel.training.randomness import generator
+
+STEPS, CLIPS, LEARNING_RATE = 10_000, 64, 1.5e-3
+OBJECT_WEIGHT = 6.0
+UNCONDITIONAL = 0.1
+# Times are drawn denser where there is more noise, as the sampler's steps are (`shift` of the scheduler).
+SHIFT = 3.0
+AVERAGE = 0.999
+
+
+class Trained(nn.Module):
+    """Transformer and text encoder, and the running mean of their weights, which is what is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer, self.text_encoder = transformer(), text_encoder()
+        for name, value in self._live():
+            self.register_buffer(f"mean_{name}", value.detach().clone())
+
+    def _live(self) -> list[tuple[str, Tensor]]:
+        parts = {"transformer": self.transformer, "text_encoder": self.text_encoder}
+        return [(f"{p}_{n}".replace(".", "_"), v) for p, m in parts.items() for n, v in m.named_parameters()]
+
+    @torch.no_grad()
+    def follow(self, step: int) -> None:
+        """Move the means towards the weights, fast at first."""
+        keep = min(AVERAGE, (1 + step) / (10 + step))
+        for name, value in self._live():
+            getattr(self, f"mean_{name}").lerp_(value, 1 - keep)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Put the means in the place of the weights."""
+        for name, value in self._live():
+            value.copy_(getattr(self, f"mean_{name}"))
+
+
+def encode_pool(pool: Pool, autoencoder: Any, folder: Path) -> tuple[Tensor, Tensor]:
+    """Normalised latents of the whole pool, and how much of the object each of their places shows (0 or 1)."""
+    path = folder / "latents.npy"
+    if not path.is_file():
+        parts = []
+        for start in track(range(0, len(pool.videos), 64), "encode", -(-len(pool.videos) // 64)):
+            parts.append(latents(autoencoder, pool.videos[start : start + 64]).half().numpy())
+        found = np.concatenate(parts)
+        write_bytes(path, found.tobytes())
+    values = np.frombuffer(path.read_bytes(), np.float16).reshape(-1, *LATENT_SHAPE)
+    mean, std = (
+        torch.tensor(autoencoder.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std")
+    )
+    return (torch.from_numpy(values.copy()).float() - mean) / std, object_places(np.asarray(pool.masks))
+
+
+def object_places(masks: Bool[np.ndarray, "clips 17 64 64"]) -> Float[Tensor, "clips 1 frames height width"]:
+    """1 where any pixel of a latent place shows the object: the first frame is a place in time of its own."""
+    first, rest = masks[:, :1], masks[:, 1:]
+    groups = rest.reshape(len(masks), LATENT_SHAPE[1] - 1, 4, *masks.shape[2:]).any(2)
+    where = torch.from_numpy(np.concatenate([first, groups], 1))[:, None]
+    return torch.cat([adaptive_max_pool3d(part.float(), LATENT_SHAPE[1:]) for part in where.split(512)])
+
+
+def prompts(encoder: Any, words: Any, said: list[str]) -> Float[Tensor, "prompts tokens dim"]:
+    """Prompt embeddings as WanPipeline makes them: zero past the sentence's end."""
+    tokens = words(
+        said, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt", return_token_type_ids=False
+    )
+    found = encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
+    return found * tokens.attention_mask[..., None]
+
+
+def train_transformer(pool: Pool, autoencoder: Any, folder: Path, steps: int = STEPS) -> tuple[Any, Any]:
+    """Train; returns the transformer and its text encoder, both the running means of their weights."""
+    torch.manual_seed(3)
+    model, words = Trained(), tokenizer(start=False)
+    clean, places = encode_pool(pool, autoencoder, folder)
+    optimiser = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98)
+    )
+
+    def batch_loss(step: int) -> Tensor:
+        model.follow(step)
+        rows = choose("transformer", step, len(clean), CLIPS)
+        noise = generator("flow", step)
+        which = torch.randint(0, len(pool.captions[0]), (len(rows),), generator=noise).tolist()
+        silent = (torch.rand(len(rows), generator=noise) < UNCONDITIONAL).tolist()
+        said = ["" if mute else pool.captions[row][w] for row, w, mute in zip(rows, which, silent, strict=True)]
+        time = torch.rand(len(rows), generator=noise)
+        sigma = (SHIFT * time / (1 + (SHIFT - 1) * time)).view(-1, 1, 1, 1, 1)
+        x, where = clean[rows], places[rows]
+        epsilon = torch.randn(x.shape, generator=noise)
+        found = model.transformer(
+            hidden_states=(1 - sigma) * x + sigma * epsilon,
+            timestep=1000 * sigma.flatten(),
+            encoder_hidden_states=prompts(model.text_encoder, words, said),
+            return_dict=False,
+        )[0]
+        weight = 1 + OBJECT_WEIGHT * where
+        return (weight * (found - (epsilon - x)).square()).sum() / weight.sum() / LATENT_SHAPE[0]
+
+    train(model, optimiser, batch_loss, steps=steps, folder=folder)
+    model.settle()
+    return model.transformer.eval().requires_grad_(False), model.text_encoder.eval().requires_grad_(False)

@@ -59,7 +59,7 @@ WRONG = {
     "no number": (["align", "x", "--out", "y", "--seed", "five"], "--seed"),
     "no store": (["align", "--out", "y"], "no store"),
     "no such store": (["align", "nowhere", "--out", "y"], "there is no store at nowhere"),
-    "no such dataset": (["twin", "bmdd", "x"], "no dataset 'bmdd' (known: sherlock, folder)"),
+    "no such dataset": (["twin", "bmdd", "x"], "no dataset 'bmdd' (known: sherlock, folder,"),
     "no such recipe": (["run", "sherlok"], "no recipe 'sherlok' (known: sherlock)"),
     "source and store": (["run", "sherlock", "--source", "a", "--store", "b"], "both --source and --store"),
     "neither": (["run", "sherlock"], "neither --source nor --store"),

@@ -25,7 +25,9 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert dim == 384
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/sherlock.md", "docs/folder.md", "docs/scoring.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/sherlock.md", "docs/folder.md", "docs/sandbox.md", "docs/scoring.md"]
+)
 def test_commands_of_the_docs_exist(page):
     blocks = re.findall(r"```(?:sh|bash)?\n(.*?)```", (README.parent / page).read_text(), flags=re.S)
     named = {name for block in blocks for name in re.findall(r"^brainreel (\w+)", block, flags=re.M)}

@@ -77,6 +77,13 @@ def test_polishing_starts_from_the_solved_adapters(events):
     assert torch.equal(trained, polished.also_["trained"].members[0].adapters[0].delta)
 
 
+def test_one_person_is_polished_too_without_others_to_be_solved_towards(events):
+    model = fit(events, subjects=["s1"], polish_steps=3, polish_lr=1e-3)
+    before, after = (d.members[0].adapters[0].delta for d in (model.also_["trained"], model.decoder_))
+    assert not torch.equal(before, after)
+    assert fit(events, subjects=["s1"]).also_ == {}
+
+
 @pytest.mark.parametrize("strategy", ["ridge", "pooled-ridge"])
 def test_ridges_recover_the_signal_too(world, strategy):
     assert everywhere(world, strategy).mean() > 0.7

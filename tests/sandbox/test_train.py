@@ -10,8 +10,10 @@ from brainreel.encoders.visual import load_visual
 from brainreel.sandbox import networks
 from brainreel.sandbox.pool import choose, pool
 from brainreel.sandbox.train import main
+from brainreel.sandbox.train_classifier import disturbed
 from brainreel.sandbox.train_transformer import object_places, prompts
 from brainreel.sandbox.words import TOKENS, tokenizer, vocabulary
+from brainreel.training.randomness import generator
 from brainreel.world.captions import captions
 from brainreel.world.scenes import FRAMES, KINDS, MOTIONS, SIDE, draw_scenes, held_out
 
@@ -49,6 +51,30 @@ def test_places_of_the_object_in_latents():
     places = object_places(masks)
     assert places.shape == (1, 1, *networks.LATENT_SHAPE[1:])
     assert places.nonzero()[:, 2:].tolist() == [[0, 0, 0], [2, 7, 1]]
+
+
+def test_clips_are_disturbed_each_in_its_own_way_and_all_their_frames_alike():
+    rng = np.random.default_rng(0)
+    videos = torch.from_numpy(rng.uniform(-1, 1, (40, 2, 3, 16, 16)).astype(np.float32))
+    videos[:, 1] = videos[:, 0]
+    found = disturbed(videos, generator("x"))
+    assert torch.equal(found, disturbed(videos, generator("x")))
+    assert found.shape == videos.shape
+    # Every clip is found again, whole, at some shift of its own; blurred ones resemble themselves less.
+    shifts, likeness = [], []
+    for clip, seen in zip(videos, found, strict=True):
+        tried = {
+            (up, left): float(
+                torch.corrcoef(torch.stack([clip.roll((up, left), (-2, -1)).ravel(), seen.ravel()]))[0, 1]
+            )
+            for up in range(-4, 5)
+            for left in range(-4, 5)
+        }
+        shifts.append(max(tried, key=tried.__getitem__))
+        likeness.append(max(tried.values()))
+    assert len(set(shifts)) > 20
+    assert min(likeness) > 0.3
+    assert 5 < sum(value < 0.8 for value in likeness) < 25, "about a third is blurred"
 
 
 def test_prompts_are_zero_past_the_sentence():

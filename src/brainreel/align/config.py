@@ -32,7 +32,7 @@ class ContrastiveConfig(BaseModel):
     refit: bool = Field(default=True, description="solve every adapter again towards the others' mean latent")
     refit_penalty: float = Field(default=300.0, gt=0)
     refit_rounds: int = Field(default=1, ge=1)
-    polish_steps: int = Field(default=0, ge=0, description="contrastive steps that start from the solved adapters")
+    polish_steps: int = Field(default=0, ge=0, description="more contrastive steps after that")
     polish_lr: float = Field(default=3e-4, gt=0)
     newcomer_penalty: float = Field(default=300.0, gt=0, description="of the closed form for a newcomer's minutes")
 

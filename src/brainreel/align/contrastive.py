@@ -41,7 +41,7 @@ def fit_contrastive(
         device: Where to compute.
 
     Returns:
-        The decoder, and the decoder before the refit (the same object if ``refit`` is off).
+        The decoder, and the decoder before the refit (the same object if nothing follows the first training).
     """
     device = device or torch.device("cpu")
     data = blocks(recordings, device)
@@ -71,10 +71,12 @@ def fit_contrastive(
     )
     total = len(goals.values)
     trained.clip_latents = [mean_latents(member, data, total) for member in members]
-    if not settings.refit or len(recordings) < 2:
+    # A single person has no others to be solved towards.
+    solve = settings.refit and len(recordings) > 1
+    if not solve and not settings.polish_steps:
         return trained, trained
     refitted = copy.copy(trained)
-    refitted.members = [refit(member, data, total, settings) for member in members]
+    refitted.members = [refit(member, data, total, settings) if solve else copy.deepcopy(member) for member in members]
     if settings.polish_steps:
         again = settings.model_copy(update={"steps": settings.polish_steps, "lr": settings.polish_lr})
         for member, network in enumerate(refitted.members):

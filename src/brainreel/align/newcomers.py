@@ -44,9 +44,7 @@ def adapt(model: Aligner, own: Recording | None, *, scaling: Scaling | None = No
     if isinstance(decoder, NetworkDecoder):
         return _closed_form(decoder, own, scaling or own.scaling, model.config.contrastive.newcomer_penalty)
     alone = fit_ridge([own], model.goals_, model.config)
-    # Without the mean target of a few minutes: it says nothing about other minutes, yet outweighs what responses say.
-    nothing = alone.embed(own.subject, own.scaling.mean[None])
-    return lambda recording: alone.embed(own.subject, recording.responses) - nothing
+    return lambda recording: alone.embed(own.subject, recording.responses)
 
 
 def _towards_answers(

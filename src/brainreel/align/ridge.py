@@ -44,13 +44,18 @@ def fit_pooled_ridge(recordings: Sequence[Recording], goals: Goals, config: Alig
 
 
 def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> Float[np.ndarray, "features_1 dim"]:
-    """Weights with the intercept as their last row."""
+    """Weights over a last row of zeros, the place of the intercept.
+
+    Zero is the mean target of the training clips of everybody. Whom an intercept says more about is the trials: it is
+    the mean of the clips that these people happened to see, and after a few minutes of a film it outweighs what the
+    responses say. It is fitted, so that slopes are right, and left out.
+    """
     responses = np.concatenate([member.standardised for member in members])
     clip = np.concatenate([member.clip for member in members])
     folds = usable_folds(goals, clip, config)
     if len(responses) > _TALL * responses.shape[1]:
-        weights = _tall_ridge(responses, goals.values[clip], folds, config.ridge.penalties)
-        return weights * model_weights(members[0])
+        slopes = _tall_ridge(responses, goals.values[clip], folds, config.ridge.penalties)
+        return _with_weights(slopes, members[0])
     # Whichever of features and trials are fewer decides which of the two equivalent solvers is cheap.
     primal = responses.shape[1] <= len(responses)
     # One penalty for all dimensions, by correlation: R² would choose the largest penalty, because it punishes a
@@ -63,9 +68,8 @@ def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> F
         # himalaya divides by the spread of targets, which a fold with few clips may not have; they score zero.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="himalaya")
         model.fit(responses, goals.values[clip])
-    coef = model.coef_ if isinstance(model, RidgeCV) else model.get_primal_coef(responses)
-    weights = np.concatenate([coef, np.atleast_2d(model.intercept_)])
-    return np.ascontiguousarray(weights, dtype=np.float32) * model_weights(members[0])
+    slopes = model.coef_ if isinstance(model, RidgeCV) else model.get_primal_coef(responses)
+    return _with_weights(slopes, members[0])
 
 
 def _tall_ridge(
@@ -73,8 +77,8 @@ def _tall_ridge(
     targets: Float[np.ndarray, "trials dim"],
     folds: Sequence[tuple[Int[np.ndarray, " _train"], Int[np.ndarray, " _validation"]]],
     penalties: Sequence[float],
-) -> Float[np.ndarray, "features_1 dim"]:
-    """The same ridge where trials far outnumber features, through normal equations.
+) -> Float[np.ndarray, "features dim"]:
+    """Slopes of the same ridge where trials far outnumber features, through normal equations.
 
     himalaya multiplies every validation trial with every training trial for every penalty, which costs minutes for a
     dozen people together.
@@ -99,13 +103,15 @@ def _tall_ridge(
                 scored = correlation_score(y[rows].numpy(), (x[rows] @ weights + bias).numpy())
                 # A target that is constant in a fold scores zero, as in himalaya.
                 scores[index] += np.nan_to_num(scored).mean()
-    weights, bias = next(solutions(slice(None), [penalties[int(np.argmax(scores))]]))
-    return np.concatenate([weights.numpy(), bias[None].numpy()])
+    weights, _ = next(solutions(slice(None), [penalties[int(np.argmax(scores))]]))
+    return weights.numpy()
 
 
-def model_weights(recording: Recording) -> Float[np.ndarray, "features_1 1"]:
-    """Feature weights as rows, with 1 for the intercept: decoders see responses that are only standardised."""
-    return np.append(recording.weight, 1.0).astype(np.float32)[:, None]
+def _with_weights(
+    slopes: Float[np.ndarray, "features dim"], recording: Recording
+) -> Float[np.ndarray, "features_1 dim"]:
+    """Slopes times the features' weights, since decoders see responses that are only standardised; no intercept."""
+    return np.pad(slopes * recording.weight[:, None], ((0, 1), (0, 0))).astype(np.float32)
 
 
 def usable_folds(

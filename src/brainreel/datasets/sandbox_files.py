@@ -21,6 +21,7 @@ from brainreel.datasets.reading import need_numbers, read_npy
 from brainreel.errors import SourceError
 from brainreel.files import sha256
 from brainreel.store.writer import StoreWriter
+from brainreel.world.scenes import FPS, FRAMES
 
 FOLDS, FOLD = "official", "fold-1"
 TRIALS_PER_RUN = 60
@@ -28,8 +29,6 @@ TRIAL_S = 4.0
 # Volumes recorded after a film has ended, and those between a clip and the volume that is paired with it.
 LEAD_OUT_VOLUMES = 5
 LAG_VOLUMES = 2
-# One clip lasts 17 frames at 8 per second.
-_CLIP_S, _CLIP_FPS = 2.125, 8.0
 _REMAKE = "make the release again with `brainreel twin`"
 
 
@@ -157,8 +156,8 @@ def ingest_film(
 
 
 def _fps(table: pd.DataFrame) -> float:
-    """A clip's 17 frames fill its duration exactly."""
-    return round(_CLIP_S * _CLIP_FPS) / float(table["duration_s"].iloc[0])
+    """A clip's frames fill its duration exactly."""
+    return FRAMES / float(table["duration_s"].iloc[0])
 
 
 def _read_clips(source: Path, stimuli: Path, facts: Facts) -> pd.DataFrame:
@@ -175,7 +174,7 @@ def _read_clips(source: Path, stimuli: Path, facts: Facts) -> pd.DataFrame:
     if missing := [video for video in videos if not video.is_file()]:
         raise SourceError(f"{missing[0]} is missing", expected="a video of every clip", do=_REMAKE)
     there = {"path": [str(v.resolve()) for v in videos], "sha256": [sha256(v) for v in videos]}
-    return table.assign(duration_s=_CLIP_S, fps=_CLIP_FPS, **there)
+    return table.assign(duration_s=FRAMES / FPS, fps=FPS, **there)
 
 
 def _need_captions(path: Path, table: pd.DataFrame) -> None:

@@ -23,7 +23,9 @@ from brainreel.store import Store
 
 MINUTES = (0.0, 1.0, 2.0, 5.0, 10.0, float("inf"))
 SIZES = (2, 4, 8)
-POLISH_STEPS = 10
+# One way of training for any number of people: contrastive steps, everybody solved towards the others (if there are
+# any), contrastive steps from there. Number and rate were chosen on blocks 1-3 and 5-7.
+POLISHED = {"polish_steps": 10}
 
 
 class Film(NamedTuple):
@@ -84,6 +86,8 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
         *jobs("ridge", "ridge", together, seeds[:1]),
         *jobs("contrastive", "contrastive", together, seeds),
         *jobs("consensus", "consensus", together, seeds),
+        *jobs("polished", "contrastive", together, seeds, network=POLISHED),
+        *jobs("polished-alone", "contrastive", groups_of(everyone, 1), seeds, network=POLISHED),
     ]
     if config.full:
         left_out = [
@@ -95,7 +99,6 @@ def film_jobs(config: FilmConfig, film: Film) -> list[AlignJob]:
         first, *rest = everyone
         on_their_own = [Group(train=(rest[0],), newcomers=(first,)), Group(train=(first,), newcomers=tuple(rest))]
         found += jobs("newcomer-ridge", "ridge", on_their_own, seeds[:1], minutes=MINUTES[1:])
-        found += jobs("polished", "contrastive", together, seeds, network={"polish_steps": POLISH_STEPS})
         found += jobs("halves", "consensus", [Group(train=everyone[:half]), Group(train=everyone[half:])], seeds)
         for size in SIZES:
             if size < len(everyone):
@@ -125,6 +128,8 @@ def film_plan(config: FilmConfig, film: Film, stores: tuple[str, ...], targets: 
         Method(name="contrastive", job="contrastive", facts={**all_of_them, "refit": True}),
         Method(name="consensus", job="consensus", facts=all_of_them),
         Method(name="ridge", job="ridge", facts={**one, "role": "rival"}),
+        Method(name="contrastive-polished", job="polished", facts={**all_of_them, "refit": True}),
+        Method(name="contrastive-polished-alone", job="polished-alone", facts=one),
         Method(name="contrastive-trained", job="contrastive", label="trained", facts=all_of_them),
         Method(name="contrastive-alone", job="consensus", label="alone", facts=one),
         Method(name="contrastive-viewers", job="contrastive", facts={**all_of_them, **viewers}),
@@ -135,6 +140,8 @@ def film_plan(config: FilmConfig, film: Film, stores: tuple[str, ...], targets: 
     differences = [
         ("contrastive", "ridge"),
         ("contrastive", "contrastive-alone"),
+        ("contrastive-polished", "contrastive-polished-alone"),
+        ("contrastive-polished", "ridge"),
         ("contrastive-trained", "contrastive-alone"),
         ("contrastive-trained", "ridge"),
         ("contrastive", "contrastive-trained"),
@@ -154,12 +161,7 @@ def film_plan(config: FilmConfig, film: Film, stores: tuple[str, ...], targets: 
                 methods.append(Method(name=f"contrastive-{size}", job=job, label="trained", facts=facts))
                 methods.append(Method(name=f"contrastive-{size}-refit", job=job, facts=facts))
         methods.append(Method(name="consensus-halves", job="halves", facts={"trained_subjects": -(-people // 2)}))
-        methods.append(Method(name="contrastive-polished", job="polished", facts={**all_of_them, "refit": True}))
-        differences += [
-            ("consensus", "consensus-halves"),
-            ("contrastive-polished", "contrastive-alone"),
-            ("contrastive-polished", "ridge"),
-        ]
+        differences.append(("consensus", "consensus-halves"))
         more, compared = newcomer_methods(people)
         methods += more
         differences += compared

@@ -11,6 +11,8 @@ from brainreel.report import Difference, DifferenceTable, Method, Metric, Point,
 LABELS = {
     "contrastive": "everybody together, adapters solved again",
     "consensus": "everybody fitted to the others' answers",
+    "contrastive-polished": "everybody together, solved again and trained on",
+    "contrastive-polished-alone": "the same training on one person",
     "contrastive-trained": "everybody together, as trained",
     "contrastive-alone": "the same network on one person",
     "ridge": "ridge on one person",

@@ -5,4 +5,4 @@ from __future__ import annotations
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""`pipeline` (text-to-video, diffusers), `clip` and `classifier` (transformers)."""
+"""Where `brainreel.sandbox.train` writes `pipeline` (text-to-video, diffusers), `clip` and `classifier` (transformers)."""

@@ -17,7 +17,7 @@ CLIP_DIM = 64
 
 def autoencoder() -> Any:
     """A causal video autoencoder of Wan's family (diffusers), 0.5 M parameters."""
-    from diffusers import AutoencoderKLWan
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
     return AutoencoderKLWan(
         base_dim=8,
@@ -37,7 +37,7 @@ def autoencoder() -> Any:
 
 def transformer() -> Any:
     """A diffusion transformer of Wan's family (diffusers), 2.4 M parameters on 80 tokens."""
-    from diffusers import WanTransformer3DModel
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
     return WanTransformer3DModel(
         patch_size=(1, 2, 2),

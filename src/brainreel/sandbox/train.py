@@ -1,7 +1,8 @@
 """Rebuild the sandbox's networks: ``python -m brainreel.sandbox.train --work DIR``.
 
-Two CPU cores need about 40 minutes for the autoencoder, 20 each for CLIP and the classifier and 3 hours for the
-transformer; every part resumes where it was interrupted, and a part that is finished is not trained again.
+By the time of single steps, two CPU cores need some 40 minutes for the autoencoder, half an hour each for CLIP and the
+classifier and 3 hours for the transformer (estimates: nobody has trained them to the end yet, and no weights are shipped).
+Every part resumes where it was interrupted, and a part that is finished is not trained again.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _classifier(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
 
 
 def _transformer(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
-    from diffusers import AutoencoderKLWan
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
     folder = work / "training-transformer"
     folder.mkdir(exist_ok=True)
@@ -101,7 +102,10 @@ def _keep(folder: Path, networks: dict[str, Any]) -> None:
 
 def assemble(work: Path, out: Path) -> None:
     """The finished networks as a diffusers pipeline and two transformers models, in half precision."""
-    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+    from diffusers.pipelines.wan.pipeline_wan import WanPipeline
+    from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
     from transformers import CLIPModel, UMT5EncoderModel, VideoMAEForVideoClassification
 
     made = work / "transformer"

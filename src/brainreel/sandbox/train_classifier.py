@@ -48,12 +48,14 @@ def disturbed(
     videos: Float[Tensor, "clips frames 3 height width"], noise: torch.Generator
 ) -> Float[Tensor, "clips frames 3 height width"]:
     """Each clip shifted by some pixels, a third of them blurred, with noise and another brightness."""
-    out = []
-    for clip in videos:
-        up, left = (int(torch.randint(-_SHIFT, _SHIFT + 1, (), generator=noise)) for _ in range(2))
-        clip = clip.roll((up, left), (-2, -1))
-        if torch.rand((), generator=noise) < 1 / 3:
-            clip = interpolate(avg_pool2d(clip, 2), scale_factor=2, mode="bilinear")
-        gain, level = 0.9 + 0.2 * torch.rand((), generator=noise), 0.1 * torch.rand((), generator=noise)
-        out.append(gain * clip + level * torch.randn(clip.shape, generator=noise))
-    return torch.stack(out)
+    clips, side = len(videos), torch.arange(videos.shape[-1])
+    drawn = torch.rand(3, clips, 1, 1, 1, 1, generator=noise)
+    shift = torch.randint(-_SHIFT, _SHIFT + 1, (2, clips, 1), generator=noise)
+    rows, columns = ((side + by) % len(side) for by in shift)
+    moved = videos[torch.arange(clips)[:, None, None], :, :, rows[:, :, None], columns[:, None, :]].movedim(
+        (1, 2), (3, 4)
+    )
+    small = avg_pool2d(moved.flatten(0, 1), 2)
+    blurred = interpolate(small, scale_factor=2, mode="bilinear").view_as(moved)
+    seen = torch.where(drawn[0] < 1 / 3, blurred, moved)
+    return (0.9 + 0.2 * drawn[1]) * seen + 0.1 * drawn[2] * torch.randn(seen.shape, generator=noise)

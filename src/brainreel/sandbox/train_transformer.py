@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool3d
 
@@ -60,18 +61,17 @@ class Trained(nn.Module):
 
 def encode_pool(pool: Pool, autoencoder: Any, folder: Path) -> tuple[Tensor, Tensor]:
     """Normalised latents of the whole pool, and how much of the object each of their places shows (0 or 1)."""
-    path = folder / "latents.npy"
+    path = folder / f"latents-{len(pool.videos)}.safetensors"
     if not path.is_file():
         parts = []
         for start in track(range(0, len(pool.videos), 64), "encode", -(-len(pool.videos) // 64)):
             parts.append(latents(autoencoder, pool.videos[start : start + 64]).half().numpy())
-        found = np.concatenate(parts)
-        write_bytes(path, found.tobytes())
-    values = np.frombuffer(path.read_bytes(), np.float16).reshape(-1, *LATENT_SHAPE)
+        write_bytes(path, save({"latents": np.concatenate(parts)}))
+    values = load_file(path)["latents"]
     mean, std = (
         torch.tensor(autoencoder.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std")
     )
-    return (torch.from_numpy(values.copy()).float() - mean) / std, object_places(np.asarray(pool.masks))
+    return (torch.from_numpy(values).float() - mean) / std, object_places(np.asarray(pool.masks))
 
 
 def object_places(masks: Bool[np.ndarray, "clips 17 64 64"]) -> Float[Tensor, "clips 1 frames height width"]:

@@ -45,9 +45,11 @@ def whole(command, tmp_path_factory) -> Path:
 
 
 def finished(out: Path) -> dict[str, tuple[int, int]]:
-    """Every finished stage with what tells whether it was made anew."""
+    """Every finished stage with what tells whether it was made anew; one still to be moved to its place is not."""
     made = {}
     for path in out.rglob("provenance.json"):
+        if path.parent.name.endswith(".partial"):
+            continue
         facts = path.stat()
         made[path.parent.relative_to(out).as_posix()] = (facts.st_ino, facts.st_mtime_ns)
     return made

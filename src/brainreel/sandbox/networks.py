@@ -7,7 +7,7 @@ from typing import Any
 from brainreel.sandbox.words import TOKENS, vocabulary
 from brainreel.world.scenes import FRAMES, KINDS, MOTIONS, SIDE
 
-LATENT_CHANNELS = 16
+LATENT_CHANNELS = 24
 # Eight pixels and four frames of the clip make one place of the latent.
 LATENT_SHAPE = (LATENT_CHANNELS, (FRAMES - 1) // 4 + 1, SIDE // 8, SIDE // 8)
 TEXT_DIM = 96
@@ -18,7 +18,9 @@ CLIP_DIM = 64
 def autoencoder() -> Any:
     """A causal video autoencoder of Wan's family (diffusers), 0.7 M parameters.
 
-    Eight channels without the residual short cuts of Wan 2.2 stayed near 20 dB however long they were trained.
+    As many channels as it takes: the principal components of patches of 4 frames and 8 x 8 pixels, a linear floor,
+    reach 19.8 dB with 8 numbers a patch, 21.4 with 16, 22.3 with 24 and 24.2 with 48. Eight channels without the
+    residual short cuts of Wan 2.2 stayed near 20 dB.
     """
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 

@@ -18,7 +18,7 @@ from brainreel.sandbox.pool import Pool, choose
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 
-STEPS, CLIPS, LEARNING_RATE = 5500, 4, 2e-3
+STEPS, CLIPS, LEARNING_RATE = 5000, 4, 2e-3
 OBJECT_WEIGHT = 4.0
 DIVERGENCE = 1e-6
 

@@ -7,7 +7,7 @@ from typing import Any
 from brainreel.sandbox.words import TOKENS, vocabulary
 from brainreel.world.scenes import FRAMES, KINDS, MOTIONS, SIDE
 
-LATENT_CHANNELS = 8
+LATENT_CHANNELS = 16
 # Eight pixels and four frames of the clip make one place of the latent.
 LATENT_SHAPE = (LATENT_CHANNELS, (FRAMES - 1) // 4 + 1, SIDE // 8, SIDE // 8)
 TEXT_DIM = 96
@@ -16,14 +16,19 @@ CLIP_DIM = 64
 
 
 def autoencoder() -> Any:
-    """A causal video autoencoder of Wan's family (diffusers), 0.5 M parameters."""
+    """A causal video autoencoder of Wan's family (diffusers), 0.7 M parameters.
+
+    Eight channels without the residual short cuts of Wan 2.2 stayed near 20 dB however long they were trained.
+    """
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
     return AutoencoderKLWan(
-        base_dim=8,
+        base_dim=16,
         z_dim=LATENT_CHANNELS,
-        dim_mult=[1, 2, 4],
+        # The short cuts copy channels in whole numbers.
+        dim_mult=[1, 2, 2],
         num_res_blocks=1,
+        is_residual=True,
         temperal_downsample=[True, True],
         in_channels=12,
         out_channels=12,

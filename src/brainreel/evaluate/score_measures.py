@@ -145,7 +145,7 @@ class Truth:
         """Motion energies of videos on the truth's grid; None where they are not wanted."""
         if self.moving is None or not self._wanted(ENERGY.metric, ENERGY.definition):
             return None
-        return motion_energy(np.stack([video[self.moving] for video in videos]), fps=MOTION_FPS)
+        return motion_energy(np.stack(videos), shown=self.moving)
 
     def _wanted(self, metric: str, definition: str) -> bool:
         return (metric, definition) not in self.without

@@ -89,7 +89,7 @@ class Nulls:
                 raise SourceError(
                     f"{names[1]} is one of the clips to be scored", expected="training clips that are not in the test"
                 )
-            responses = None if moving is None else motion_energy(clip[moving][None], fps=MOTION_FPS)[0]
+            responses = None if moving is None else motion_energy(clip[None], shown=moving)[0]
             return clip, thumbnails(clip), responses
 
         everything = on_threads(read, range(len(self.train)), threads_for(self.train))

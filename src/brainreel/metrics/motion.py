@@ -179,7 +179,10 @@ def _length(flow: ClipFlow) -> float:
 
 
 def _mean_vector(flow: ClipFlow) -> Float[np.ndarray, 2]:
-    return flow.mean(axis=(0, 1, 2), dtype=np.float64)
+    # A pair of components is a complex number: one sum over contiguous memory, where two strided ones take ten times
+    # as long.
+    total = sum(complex(np.ascontiguousarray(step).view(np.complex64).sum(dtype=np.complex128)) for step in flow)
+    return np.array([total.real, total.imag]) / (flow.size / 2)
 
 
 def _cosine(truth: Float[np.ndarray, 2], recon: Float[np.ndarray, 2]) -> float:

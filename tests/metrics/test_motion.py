@@ -124,7 +124,7 @@ def test_with_both_flows_given_nothing_is_computed(moving, monkeypatch):
     for got, wanted in zip(flow_scores(truth, recon, **flows), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
     with pytest.raises(UsageError, match="1 clips"):
-        flow_scores(truth, recon, truth_flow=flows["truth_flow"], recon_flow=flows["recon_flow"][:1])
+        flow_scores(truth, recon, recon_flow=flows["recon_flow"][:1])
 
 
 def test_lengths_and_directions_are_those_of_the_plain_formula(moving):

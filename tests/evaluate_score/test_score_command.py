@@ -81,7 +81,7 @@ def test_two_methods_leave_everything_in_a_folder(folder, tmp_path, capsys):
     assert document == json.loads((tmp_path / "same.json").read_text())
     assert document["methods"] == ["ours", "theirs"]
     table = pd.read_csv(out / "per_clip.tsv", sep="\t")
-    assert len(table) == 2 * 3 * 16
+    assert len(table) == 2 * 3 * 17
     shown = capsys.readouterr().out
     assert "| ssim (gaussian-rgb) ↑" in shown
     assert "### Paired differences" in shown

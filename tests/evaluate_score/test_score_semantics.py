@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import brainreel.metrics as metrics
 from brainreel.evaluate.score import score_videos
 from brainreel.metrics.consistency import frame_consistency
 from brainreel.metrics.distribution import kid
@@ -66,18 +67,45 @@ def find(document: dict, strategy: str, metric: str, definition: str, **more: ob
 
 def test_rows_name_their_network_and_leave_open_whether_they_are_circular(document):
     rows = [row for row in document["scores"] if "encoder" in row]
-    assert len(rows) == 3 * (1 + 2 + 2 + 6)
+    assert len(rows) == 3 * (1 + 3 + 2 + 6)
     assert all(row["circular"] is None and row["encoder"]["name"] == "linear" for row in rows)
 
 
 def test_no_network_no_row(truth, recons):
     found = score_videos(truth[:1], {"close": recons["close"][:1]})
-    assert not {row["metric"] for row in found["scores"]} & {
-        "clip_similarity",
-        "n_way_accuracy",
-        "frame_consistency",
-        "kid",
-    }
+    assert not {row["metric"] for row in found["scores"]} & {"clip_similarity", "n_way_accuracy", "kid"}
+    (row,) = [row for row in found["scores"] if row["metric"] == "frame_consistency"]
+    assert (row["definition"], row["value"], row["undefined"]) == ("published-adjacent-gated", None, 1)
+    assert "--clip" in row["note"]
+
+
+def test_the_gate_is_the_similarity_that_the_row_names(document, truth, recons):
+    net = Linear()
+    shown = net.features(truth)
+    for name in ("same", "close", "still"):
+        made = net.features(recons[name])
+        similarity = metrics.clip_similarity(shown, made)
+        row = find(document, name, "frame_consistency", "published-adjacent-gated")
+        expected = frame_consistency(shown, made, definition="published-adjacent-gated", similarity=similarity)
+        assert row["value"] == pytest.approx(expected.mean())
+        assert row["gate"] == {
+            "metric": "clip_similarity",
+            "definition": "frame-mean",
+            "encoder": net.identity,
+            "above": 0.6,
+        }
+        assert row["gate_open"] == (similarity > 0.6).sum()
+        assert row["published"] is True
+    wrong = find(document, "same", "frame_consistency", "published-adjacent-gated")["mismatched"]
+    # Random features of other clips are not similar, so that the gate is shut for nearly all wrong pairs.
+    assert wrong < find(document, "same", "frame_consistency", "published-adjacent-gated")["value"]
+
+
+def test_clips_of_one_frame_have_no_gated_consistency(truth, recons):
+    found = score_videos(truth[:2, :1], {"close": recons["close"][:2, :1]}, networks={"clip": Linear()}, wrong_pairs=1)
+    row = find(found, "close", "frame_consistency", "published-adjacent-gated")
+    assert (row["value"], row["undefined"]) == (None, 2)
+    assert "one frame" in row["note"]
 
 
 def test_identity_is_perfect_and_a_still_image_is_not_consistent(document, of_frames):

@@ -116,6 +116,28 @@ def test_the_truths_flow_is_computed_once(moving, monkeypatch):
         endpoint_error(small, recon, truth_flow=flow[:1])
 
 
+def test_with_both_flows_given_nothing_is_computed(moving, monkeypatch):
+    truth, recon = moving[:, :3, :48, :64], noisy(moving[:, :3, :48, :64], sd=20)
+    expected = flow_scores(truth, recon)
+    flows = {"truth_flow": optical_flow(truth), "recon_flow": optical_flow(recon)}
+    monkeypatch.setattr(cv2, "calcOpticalFlowFarneback", None)
+    for got, wanted in zip(flow_scores(truth, recon, **flows), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    with pytest.raises(UsageError, match="1 clips"):
+        flow_scores(truth, recon, recon_flow=flows["recon_flow"][:1])
+
+
+def test_lengths_and_directions_are_those_of_the_plain_formula(moving):
+    truth, recon = moving[:1, :3], noisy(moving[:1, :3], sd=20)[:, ::-1]
+    x, y = (optical_flow(videos)[0].astype(np.float64) for videos in (truth, recon))
+    scores = flow_scores(truth, recon)
+    assert scores.error[0] == pytest.approx(np.linalg.norm(x - y, axis=-1).mean(), rel=1e-6)
+    assert scores.motion[0] == pytest.approx(np.linalg.norm(x, axis=-1).mean(), rel=1e-6)
+    means = x.mean(axis=(0, 1, 2)), y.mean(axis=(0, 1, 2))
+    cosine = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
+    assert scores.direction[0] == pytest.approx(cosine, rel=1e-9)
+
+
 def test_relative_sees_the_rate_and_not_the_size(moving):
     wide = np.repeat(np.repeat(moving, 2, axis=2), 2, axis=3)
     recon = np.roll(wide, 1, axis=0)

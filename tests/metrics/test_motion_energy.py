@@ -37,6 +37,12 @@ def test_the_responses_are_pymotens(frames):
     np.testing.assert_allclose(ours[0][:, some], theirs, atol=2e-5)
 
 
+def test_a_frame_shown_several_times_counts_each_time():
+    clips = moving_texture(2, frames=3, size=96, seed=1)
+    shown = np.array([0, 0, 1, 1, 2])
+    np.testing.assert_allclose(motion_energy(clips, shown=shown), motion_energy(clips[:, shown]), rtol=1e-9)
+
+
 def test_a_clips_energy_is_the_mean_over_time_at_eight_frames_per_second():
     clip = moving_texture(1, frames=6, size=96)
     grey = (clip[0] @ np.array([0.299, 0.587, 0.114]) * 100 / 255).astype(np.float32)

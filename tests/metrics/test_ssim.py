@@ -116,3 +116,10 @@ def test_frames_smaller_than_the_window_are_refused():
     assert ssim(narrow, narrow, definition="published-column") == 1
     with pytest.raises(UsageError, match="known: gaussian-rgb, gaussian-grey"):
         ssim(small, small, definition="wang")
+
+
+def test_extreme_grey_levels_do_not_overflow_the_integer_sums():
+    white, black = (np.full((1, 1, 16, 16, 3), level, np.uint8) for level in (255, 0))
+    c1 = (0.01 * 255) ** 2
+    assert ssim(white, white, definition="published-uniform-rgb")[0] == 1
+    assert ssim(white, black, definition="published-uniform-rgb")[0] == pytest.approx(c1 / (255**2 + c1))

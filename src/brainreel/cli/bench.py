@@ -19,6 +19,7 @@ BENCHMARKS = {"metrics": "metrics"}
 def run(
     name: Annotated[Positional[str | None], arg(metavar="NAME", help="which; default: a list")] = None,
     *,
+    clips: Annotated[int | None, arg(metavar="N", help="of the test set that is scored; the docs quote 1200")] = None,
     json: Json = None,
 ) -> None:
     """Measure."""
@@ -27,4 +28,5 @@ def run(
         return
     if name not in BENCHMARKS:
         raise UsageError(f"there is no benchmark {alternatives(name, BENCHMARKS)}")
-    write_result(json, importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}").run())
+    sizes = {} if clips is None else {"clips": clips}
+    write_result(json, importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}").run(**sizes))

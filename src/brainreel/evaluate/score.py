@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from brainreel.errors import UsageError
 from brainreel.evaluate.score_compare import differences
 from brainreel.evaluate.score_nulls import Nulls
 from brainreel.evaluate.score_pairs import check_methods, pair_up
-from brainreel.evaluate.score_pass import Pairs, measure
+from brainreel.evaluate.score_pass import Pairs, Plan, measure
 from brainreel.evaluate.score_rows import DERANGEMENTS, Column, Resamples, columns, rows
 from brainreel.evaluate.score_semantics import Networks, semantic_columns
 from brainreel.evaluate.score_sources import ArrayClips, Source, open_source
@@ -24,8 +23,9 @@ from brainreel.progress import duration
 from brainreel.video import Rate
 
 WRONG_PAIRS = 24
-# Measured on one core: seconds for a million pixels (of all frames) measured against a truth, and of a truth's flow.
-PAIR_S, TRUTH_S, READ_S = 1.3, 0.55, 0.05
+# Measured on one core: seconds for a million pixels (of all frames) of comparing a pair but for its flows, of one
+# video's flows, of learning a training clip, and of reading.
+PIXELS_S, FLOW_S, LEARN_S, READ_S = 0.17, 0.24, 0.05, 0.01
 BASE_BYTES = 300 * 2**20
 
 
@@ -110,8 +110,8 @@ def score_sources(
     pairs = Pairs.of(truth, dict(recons), seed=seed)
     without = pairs.without()
     nulls = Nulls(truth, train, pairs.digests, energies=("motion_energy_correlation", "pymoten-96") not in without)
-    shifts = shifts_of(len(truth), wrong_pairs)
-    measured = measure(pairs, nulls, shifts=shifts, without=without)
+    plan = Plan.of(len(truth), wrong_pairs)
+    measured = measure(pairs, nulls, plan=plan, without=without)
     found = columns(measured, pairs, seed=seed)
     more, sets = semantic_columns(pairs, nulls, networks or {}, seed=seed)
     found += more
@@ -126,7 +126,7 @@ def score_sources(
         "reconstructions": {name: recon.where for name, recon in recons.items()},
         "train": None if train is None else {"where": train.where, "clips": len(train)},
         "resampling": pairs.resampling(),
-        "controls": _controls(truth, recons, shifts, train is not None),
+        "controls": _controls(truth, recons, plan, train is not None),
         "scores": rows(found, resamples) + sets,
         "differences": differences(found, resamples, seed=seed),
     }
@@ -158,20 +158,18 @@ def estimate(
     frames, height, width, _ = truth.look(0).format
     megapixels = frames * height * width / 1e6
     clips = len(truth)
-    per_clip_pairs = len(recons) * (1 + shifts_of(clips, wrong_pairs)) + (1 if train is None else 3)
-    reading = READ_S * (clips * (2 + per_clip_pairs) + (0 if train is None else 2 * len(train)))
-    seconds = megapixels * (clips * (TRUTH_S + PAIR_S * per_clip_pairs) + reading)
+    plan = Plan.of(clips, wrong_pairs)
+    own, wrong = clips * len(recons), plan.wrong_clips * plan.shifts * len(recons)
+    nulls = plan.null_clips * (1 if train is None else 3)
+    learning = 0.0 if train is None else LEARN_S * len(train)
+    pixels = PIXELS_S * (own + wrong + nulls) + READ_S * (2 * clips + own + wrong)
+    seconds = megapixels * (pixels + FLOW_S * (clips + own + (0 if train is None else plan.null_clips)) + learning)
     memory = BASE_BYTES + megapixels * 1e6 * 60
     return (
         f"{clips} clips of {frames} frames at {height}×{width}, {len(recons)} method(s): about "
         f"{duration(max(1.0, seconds / 2))} on 2 cores, under 1 MB of disk, {memory / 2**30:.1f} GiB of memory "
         "(estimates, without --clip and classifiers)"
     )
-
-
-def shifts_of(clips: int, wrong_pairs: int) -> int:
-    """How many wrong reconstructions every clip meets."""
-    return min(clips - 1, ceil(wrong_pairs / clips))
 
 
 def _named(recons: Sequence[str]) -> list[tuple[str, Path]]:
@@ -195,17 +193,24 @@ def _named(recons: Sequence[str]) -> list[tuple[str, Path]]:
     return [(called[path.resolve()] if name is None else name, path) for name, path in pairs]
 
 
-def _controls(truth: Source, recons: Mapping[str, Source], shifts: int, trained: bool) -> dict[str, Any]:
+def _first(some: int, clips: int) -> str:
+    return "all clips" if some == clips else f"the first {some} of {clips} clips in that order"
+
+
+def _controls(truth: Source, recons: Mapping[str, Source], plan: Plan, trained: bool) -> dict[str, Any]:
     clips = len(truth)
     by_row = [name for name, recon in recons.items() if not (truth.named and recon.named)]
     return {
         "pairing": "by name" if not by_row else f"by name; row by row, in sorted order, for {', '.join(by_row)}",
-        "shifts": shifts,
-        "wrong_pairs": f"Wrong pairs: {shifts} of {clips - 1} shifts ({shifts * clips} pairs) of the clips in an order "
-        "drawn from their content and the seed; motion energy and networks: "
-        f"all shifts up to 100. shuffled: those shifts, or {DERANGEMENTS} derangements.",
+        "shifts": plan.shifts,
+        "wrong_clips": plan.wrong_clips,
+        "null_clips": plan.null_clips,
+        "wrong_pairs": f"Wrong pairs: {plan.shifts} of {clips - 1} shifts of the clips in an order drawn from their "
+        f"content and the seed, {_first(plan.wrong_clips, clips)} ({plan.shifts * plan.wrong_clips} pairs); motion "
+        f"energy and networks: all shifts up to 100. shuffled: those shifts, or {DERANGEMENTS} derangements.",
         "nulls": "Null videos know nothing of the brain: flat grey"
-        + (", the mean training clip, the blurred nearest training clip." if trained else "; more with --train."),
+        + (", the mean training clip, the blurred nearest training clip" if trained else "; more with --train")
+        + f"; pixel and motion metrics: {_first(plan.null_clips, clips)}.",
         "interval": f"95 %: percentile bootstrap over {clips} clips, 10,000 resamples.",
         "tests": "p: sign flips per clip, two-sided; corrected for all tests in the table (Benjamini-Hochberg).",
         "ignored": sorted({name for source in (truth, *recons.values()) for name in source.ignored}),

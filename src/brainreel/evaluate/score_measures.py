@@ -6,24 +6,22 @@ PSNR of a set is that of Σ squared error / Σ 1. Bootstrap, wrong pairs and com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from brainreel.errors import UsageError
+from brainreel.evaluate import score_flows
+from brainreel.evaluate.score_flows import MOTION_FPS, Flows, flows_of
 from brainreel.metrics import hue_correlation, mse, pixel_correlation, psnr, ssim
-from brainreel.metrics.motion import flow_scores, optical_flow
+from brainreel.metrics.motion import flow_scores
 from brainreel.metrics.motion_energy import default_pyramid, motion_energy
 from brainreel.metrics.pixels import PEAK
 from brainreel.metrics.ssim import WINDOWS
 from brainreel.metrics.videos import opencv
 from brainreel.video import Frames
-
-# Flow and motion energy are defined at this rate.
-MOTION_FPS = 8.0
-# Longer or larger clips' published flow is taken stretch by stretch; only the error's mean is kept.
-LARGEST_FLOW_BYTES = 64 * 2**20
 
 Parts = Float[np.ndarray, "*any 2"]
 
@@ -103,15 +101,17 @@ class Truth:
         self, frames: Frames, moving: Int[np.ndarray, " times"] | None, without: frozenset[tuple[str, str]]
     ) -> None:
         self.frames, self.moving, self.without = frames, moving, without
-        self.relative_flow = self.published_flow = None
-        if self._wanted("endpoint_error", "relative"):
-            self.relative_flow = optical_flow(frames[moving][None], definition="relative", fps=MOTION_FPS)
-        fits = 8 * (len(frames) - 1) * frames[0, :, :, 0].size <= LARGEST_FLOW_BYTES
-        if fits and self._wanted("endpoint_error", "published-farneback"):
-            self.published_flow = optical_flow(frames[None], definition="published-farneback")
+        self.flows = flows_of(frames, moving, without)
 
-    def measure(self, recon: Frames) -> Float[np.ndarray, "measures 2"]:
-        """Numerator and denominator of every measure for one reconstruction on the truth's grid."""
+    def measure(self, recon: Frames, flows: Flows | None = None) -> Float[np.ndarray, "measures 2"]:
+        """Numerator and denominator of every measure for one reconstruction on the truth's grid.
+
+        Args:
+            recon: The reconstruction.
+            flows: Its optical flow, if it is at hand.
+        """
+        if flows is None:
+            flows = flows_of(recon, self.moving, self.without)
         parts = np.full((len(MEASURES), 2), np.nan)
         pair = self.frames[None], recon[None]
 
@@ -132,30 +132,29 @@ class Truth:
                 put("hue_correlation", definition, hue_correlation(*pair, definition=definition)[0])
         if self._wanted("endpoint_error", "relative"):
             at_rate = self.frames[self.moving][None], recon[self.moving][None]
-            flow = flow_scores(*at_rate, fps=MOTION_FPS, truth_flow=self.relative_flow)
+            flow = flow_scores(*at_rate, fps=MOTION_FPS, truth_flow=self.flows.relative, recon_flow=flows.relative)
             put("endpoint_error", "relative", flow.error[0], flow.motion[0])
             put("direction_agreement", "mean-flow", flow.direction[0])
         if self._wanted("endpoint_error", "published-farneback"):
-            put("endpoint_error", "published-farneback", self._published_error(recon))
+            put("endpoint_error", "published-farneback", self._published_error(recon, flows))
         # What is undefined counts in neither sum.
         parts[np.isnan(parts).any(axis=1)] = np.nan
         return parts
 
-    def energy(self, video: Frames | None = None) -> Float[np.ndarray, " filters"] | None:
-        """Motion energies of a video on the truth's grid (of the truth itself, if none is given)."""
+    def energies(self, videos: Sequence[Frames]) -> Float[np.ndarray, "videos filters"] | None:
+        """Motion energies of videos on the truth's grid; None where they are not wanted."""
         if self.moving is None or not self._wanted(ENERGY.metric, ENERGY.definition):
             return None
-        frames = self.frames if video is None else video
-        return motion_energy(frames[self.moving][None], fps=MOTION_FPS)[0]
+        return motion_energy(np.stack(videos), shown=self.moving)
 
     def _wanted(self, metric: str, definition: str) -> bool:
         return (metric, definition) not in self.without
 
-    def _published_error(self, recon: Frames) -> float:
-        if self.published_flow is not None:
+    def _published_error(self, recon: Frames, flows: Flows) -> float:
+        if self.flows.published is not None:
             stretches = [slice(0, len(recon))]
         else:
-            step = max(1, LARGEST_FLOW_BYTES // (8 * recon[0, :, :, 0].size))
+            step = max(1, score_flows.LARGEST_FLOW_BYTES // (8 * recon[0, :, :, 0].size))
             stretches = [slice(start, start + step + 1) for start in range(0, len(recon) - 1, step)]
         steps = np.array([len(recon[part]) - 1 for part in stretches])
         errors = [
@@ -163,7 +162,8 @@ class Truth:
                 self.frames[None, part],
                 recon[None, part],
                 definition="published-farneback",
-                truth_flow=self.published_flow,
+                truth_flow=self.flows.published,
+                recon_flow=flows.published,
             ).error[0]
             for part in stretches
         ]

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from brainreel.errors import SourceError, UsageError
-from brainreel.evaluate.score_measures import MOTION_FPS
+from brainreel.evaluate.score_flows import MOTION_FPS
 from brainreel.evaluate.score_pairs import check_durations, frames_at
 from brainreel.evaluate.score_sources import Looked, Source
+from brainreel.evaluate.score_threads import on_threads, threads_for
 from brainreel.metrics.motion_energy import motion_energy
 from brainreel.metrics.videos import THUMBNAIL, blurred, flat_grey, nearest_training_clip
 from brainreel.progress import track
@@ -76,7 +77,9 @@ class Nulls:
         moving = frames_at(first, MOTION_FPS) if energies else None
         total = np.zeros((first.format.frames, first.format.height, first.format.width, 3), dtype=np.int64)
         small, energy = [], []
-        for index in track(range(len(self.train)), "training clips", total=len(self.train)):
+
+        def read(index: int) -> tuple[Frames, Frames, Float[np.ndarray, " filters"] | None]:
+            assert self.train is not None
             looked = self.train.look(index)
             names = self.truth.called(members[0]), self.train.called(index)
             if first.times_s is not None and looked.times_s is not None:
@@ -86,10 +89,15 @@ class Nulls:
                 raise SourceError(
                     f"{names[1]} is one of the clips to be scored", expected="training clips that are not in the test"
                 )
+            responses = None if moving is None else motion_energy(clip[None], shown=moving)[0]
+            return clip, thumbnails(clip), responses
+
+        everything = on_threads(read, range(len(self.train)), threads_for(self.train))
+        for clip, thumbnail, responses in track(everything, "training clips", total=len(self.train)):
             total += clip
-            small.append(thumbnails(clip))
-            if moving is not None:
-                energy.append(motion_energy(clip[moving][None], fps=MOTION_FPS)[0])
+            small.append(thumbnail)
+            if responses is not None:
+                energy.append(responses)
         if energy:
             self.energy = np.stack([np.mean(energy, axis=0), np.std(energy, axis=0)])
         wanted = np.stack([thumbnails(self.truth.read(index).frames) for index in members])

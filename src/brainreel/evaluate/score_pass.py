@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from brainreel.evaluate.score_measures import ENERGY, MEASURES, MOTION_FPS, Truth, frames_move, not_installed
+from brainreel.evaluate.score_flows import MOTION_FPS, KeptFlows, still
+from brainreel.evaluate.score_measures import MEASURES, Truth, frames_move, not_installed
 from brainreel.evaluate.score_nulls import NULLS, Nulls, digest, grid_of_any
 from brainreel.evaluate.score_pairs import frames_at, grid_for, pair_up, resampling
 from brainreel.evaluate.score_sources import Source
+from brainreel.evaluate.score_threads import on_threads, threads_for
 from brainreel.progress import track
 from brainreel.video import Frames
 
-# Videos, flows and temporary arrays of the clips at work stay below this.
-WORKING_BYTES = 2**30
+# Clips that meet wrong reconstructions, and clips that meet null videos (which need flows of their own): controls are
+# means over clips, and these give them to a fraction of what any claim rests on.
+WRONG_CLIPS, NULL_CLIPS = 256, 128
 
 
 @dataclass(frozen=True)
@@ -88,75 +89,81 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Measured:
-    """The parts of every clip, clips in the order of `Pairs.order`; NaN where undefined."""
+    """The parts of every clip, clips in the order of `Pairs.order`; NaN where undefined or not measured.
+
+    `energy` is that of "truth", "method NAME" and the null videos; a null video's holds the first clips in that order, those that met null videos.
+    """
 
     own: Float[np.ndarray, "methods clips measures 2"]
     wrong: Float[np.ndarray, "methods shifts clips measures 2"]
     nulls: Float[np.ndarray, "nulls clips measures 2"]
-    energy: dict[str, Float[np.ndarray, "clips filters"]]
+    energy: dict[str, Float[np.ndarray, "_clips filters"]]
     training_energy: Float[np.ndarray, "2 filters"] | None
     without: dict[tuple[str, str], str]
+    null_clips: int
 
 
-def measure(pairs: Pairs, nulls: Nulls, *, shifts: int, without: dict[tuple[str, str], str]) -> Measured:
-    """Measure every clip with every method's reconstruction, with null videos and with `shifts` wrong ones.
+@dataclass(frozen=True)
+class Plan:
+    """Which controls are measured: the first clips in the order of `Pairs.order`, which is drawn from the seed.
+
+    Attributes:
+        shifts: How many wrong reconstructions a clip meets.
+        wrong_clips: How many clips meet wrong reconstructions.
+        null_clips: How many clips meet null videos.
+    """
+
+    shifts: int
+    wrong_clips: int
+    null_clips: int
+
+    @classmethod
+    def of(cls, clips: int, wrong_pairs: int) -> Plan:
+        """At least `wrong_pairs`, if there are as many, and everything in small test sets."""
+        meet = min(clips, max(WRONG_CLIPS, wrong_pairs))
+        return cls(min(clips - 1, ceil(wrong_pairs / meet)), meet, min(clips, NULL_CLIPS))
+
+
+def measure(pairs: Pairs, nulls: Nulls, *, plan: Plan, without: dict[tuple[str, str], str]) -> Measured:
+    """Measure every clip with every method's reconstruction, and the plan's clips with null videos and wrong ones.
 
     Clip p in that order meets the reconstructions of clips p + 1 … p + shifts, counted round: each shift
-    is a derangement, unrelated to what the clips are called.
+    is (the beginning of) a derangement, unrelated to what the clips are called.
     """
     order, truth = pairs.order, pairs.truth
-    work = partial(_clip, pairs=pairs, nulls=nulls, shifts=shifts, without=frozenset(without))
-    results = list(track(_on_threads(work, range(len(order)), _threads(truth)), "scoring", total=len(order)))
+    work = partial(_clip, pairs=pairs, nulls=nulls, plan=plan, kept=KeptFlows(frozenset(without)))
+    results = list(track(on_threads(work, range(len(order)), threads_for(truth)), "scoring", total=len(order)))
     own, wrong, null = (np.stack([result[kind] for result in results], axis=-3) for kind in ("own", "wrong", "nulls"))
     energy = {}
-    if (ENERGY.metric, ENERGY.definition) not in without:
-        for row, name in enumerate(("truth", *pairs.recons, *NULLS)):
-            found = [result["energy"][row] for result in results]
-            if all(each is not None for each in found):
-                energy[name] = np.stack(found)
-    return Measured(own, wrong, null, energy, nulls.energy, without)
+    for name in ("truth", *(f"method {name}" for name in pairs.recons), *NULLS):
+        found = [result["energy"][name] for result in results if name in result["energy"]]
+        if found:
+            energy[name] = np.stack(found)
+    return Measured(own, wrong, null, energy, nulls.energy, without, plan.null_clips)
 
 
-def _clip(
-    position: int, *, pairs: Pairs, nulls: Nulls, shifts: int, without: frozenset[tuple[str, str]]
-) -> dict[str, Any]:
+def _clip(position: int, *, pairs: Pairs, nulls: Nulls, plan: Plan, kept: KeptFlows) -> dict[str, Any]:
     index = int(pairs.order[position])
-    frames = pairs.truth.read(index).frames
-    truth = Truth(frames, frames_at(pairs.truth.look(index), MOTION_FPS), without)
-    undefined = np.full((len(MEASURES), 2), np.nan)
-    own, wrong, energy = [], [], [truth.energy()]
-    for method in pairs.recons:
-        video = pairs.read(method, index)
-        own.append(truth.measure(video))
-        energy.append(truth.energy(video))
-        rows = []
-        for shift in range(1, shifts + 1):
-            other = int(pairs.order[(position + shift) % len(pairs.order)])
-            differ = pairs.same[other] != pairs.same[index]
-            rows.append(truth.measure(pairs.read(method, index, other)) if differ else undefined)
-        wrong.append(np.array(rows).reshape(shifts, len(MEASURES), 2))
-    null = []
-    for video in nulls.of(index, frames):
-        null.append(undefined if video is None else truth.measure(video))
-        energy.append(None if video is None else truth.energy(video))
-    return {"own": np.array(own), "wrong": np.array(wrong), "nulls": np.array(null), "energy": energy}
-
-
-def _threads(truth: Source) -> int:
-    """As many as there are cores, unless the clips are so large that memory sets the limit."""
-    largest = max(np.prod(truth.look(index).format[:3]) * 3 for index in range(len(truth)))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(WORKING_BYTES // (12 * largest))))
-
-
-def _on_threads(work: Any, items: Sequence[int], threads: int) -> Iterator[Any]:
-    """Results in order."""
-    if threads == 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            yield from pool.map(work, items)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    frames, moving = pairs.truth.read(index).frames, frames_at(pairs.truth.look(index), MOTION_FPS)
+    truth = Truth(frames, moving, kept.without)
+    recons = [pairs.read(method, index) for method in pairs.recons]
+    own = np.array([truth.measure(recon, kept.of(recon, moving)) for recon in recons])
+    videos = {"truth": frames, **{f"method {name}": recon for name, recon in zip(pairs.recons, recons, strict=True)}}
+    wrong = np.full((len(pairs.recons), plan.shifts, len(MEASURES), 2), np.nan)
+    for row, method in enumerate(pairs.recons):
+        for shift in range(plan.shifts if position < plan.wrong_clips else 0):
+            other = int(pairs.order[(position + shift + 1) % len(pairs.order)])
+            if pairs.same[other] != pairs.same[index]:
+                video = pairs.read(method, index, other)
+                wrong[row, shift] = truth.measure(video, kept.of(video, moving))
+    null = np.full((len(NULLS), len(MEASURES), 2), np.nan)
+    if position < plan.null_clips:
+        for row, (name, video) in enumerate(zip(NULLS, nulls.of(index, frames), strict=True)):
+            if video is not None:
+                flat = name == "null_flat_grey"
+                flows = still(frames, moving, kept.without) if flat else kept.of(video, moving)
+                null[row] = truth.measure(video, flows)
+                videos[name] = video
+    energies = truth.energies(list(videos.values()))
+    energy = {} if energies is None else dict(zip(videos, energies, strict=True))
+    return {"own": own, "wrong": wrong, "nulls": null, "energy": energy}

@@ -56,7 +56,9 @@ def columns(measured: Measured, pairs: Pairs, *, seed: int) -> list[Column]:
                 **nulls,
                 "constant": nulls["null_mean_clip"],
                 "mismatched": total(measure, wrong.reshape(-1, 2)),
+                "mismatched_pairs": int((~np.isnan(wrong)).all(axis=-1).sum()),
                 "shuffled": float(np.mean(each)) if each else None,
+                "null_clips": measured.null_clips,
                 "circular": False,
             }
             if measure.metric in MOVING:
@@ -190,10 +192,11 @@ def _energy(measured: Measured, pairs: Pairs, name: str, seed: int) -> Column:
     if not (training[1] > 0).any():
         raise UsageError("no motion-energy filter varies over the training clips", expected="clips that differ")
     each = {key: correlations(measured.energy["truth"], energy, training) for key, energy in measured.energy.items()}
-    mine = each[name]
+    mine = each[f"method {name}"]
     nulls = {null: _mean(np.diagonal(each[null])) if null in each else None for null in NULLS}
     controls = pairwise(lambda chosen: mine[np.arange(clips), chosen], pairs.same[pairs.order], seed=seed)
     facts = {**nulls, **controls, "constant": nulls["null_mean_clip"], "circular": False}
+    facts["null_clips"] = measured.null_clips
     facts["zero_motion"] = nulls["null_flat_grey"]
     return Column(ENERGY, name, as_parts(np.diagonal(mine).copy()), facts)
 

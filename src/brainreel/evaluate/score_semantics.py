@@ -1,12 +1,14 @@
 """Scores through frozen networks that were given: CLIP's features, an image classifier's and a video classifier's.
 
-A row exists only for a network that was given, and names it. Whether a network was also a target, a loss or a
+A row exists only for a network that was given, and names it; only the gated frame consistency, which the gate's
+absence leaves undefined, is null and says so. Whether a network was also a target, a loss or a
 selector of the reconstructions cannot be seen from videos, so `circular` is null.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +18,7 @@ from brainreel.evaluate.score_measures import Measure
 from brainreel.evaluate.score_nulls import NULLS, Nulls, grid_of_any
 from brainreel.evaluate.score_pass import Pairs
 from brainreel.evaluate.score_rows import Column, as_parts, number, pairwise
-from brainreel.metrics import FACTS
-from brainreel.metrics.consistency import frame_consistency
+from brainreel.metrics.consistency import GATE, frame_consistency
 from brainreel.metrics.distribution import frechet, kid
 from brainreel.metrics.nway import (
     class_distribution,
@@ -26,6 +27,7 @@ from brainreel.metrics.nway import (
     n_way_constant,
     n_way_ties,
 )
+from brainreel.metrics.similarity import clip_similarity
 from brainreel.progress import track
 
 # Evenly spread over a clip; the frame-level numbers of the field are of 6 to 16 frames.
@@ -33,6 +35,7 @@ FRAMES = 16
 # Clips a network sees at once.
 BATCH = 8
 WAYS = ((2, 1), (10, 1), (50, 1))
+GATED = Measure("frame_consistency", "published-adjacent-gated")
 
 Views = Float32[np.ndarray, "_clips _views _dim"]
 Kind = Literal["clip", "image_classifier", "video_classifier"]
@@ -63,6 +66,11 @@ def semantic_columns(
     """Per-clip columns, and the rows of distances between sets, of every network that was given."""
     found: list[Column] = []
     sets: list[dict[str, Any]] = []
+    if "clip" not in networks:
+        found += [
+            _no_gate(name, "needs the clips' similarity, which a CLIP gives; give --clip", pairs)
+            for name in pairs.recons
+        ]
     for kind, network in networks.items():
         # Frames in equal numbers, so that clips of different length can be wrong pairs.
         fewest = min(pairs.truth.look(index).format.frames for index in range(len(pairs.truth)))
@@ -122,18 +130,27 @@ def _clip(
     pairs: Pairs,
     seed: int,
 ) -> list[Column]:
-    def similar(one: Views, other: Views) -> Float[np.ndarray, " clips"]:
-        x, y = (side.astype(np.float64) for side in (one, other))
-        lengths = np.linalg.norm(x, axis=2) * np.linalg.norm(y, axis=2)
-        return ((x * y).sum(axis=2) / lengths).mean(axis=1)
+    def column(metric: str, definition: str, score: Callable[[Views, Views], np.ndarray], **more: object) -> Column:
+        return _column(Measure(metric, definition), score, truth, recon, null, name, encoder | more, pairs, seed)
 
-    scores: dict[tuple[str, str], Callable[[Views, Views], np.ndarray]] = {("clip_similarity", "frame-mean"): similar}
-    if truth.shape[1] > 1:
-        for definition in ("matched", "published-all-pairs"):
-            scores["frame_consistency", definition] = lambda t, r, d=definition: frame_consistency(t, r, definition=d)
-    return [
-        _column(Measure(*key), score, truth, recon, null, name, encoder, pairs, seed) for key, score in scores.items()
-    ]
+    found = [column("clip_similarity", "frame-mean", clip_similarity)]
+    if truth.shape[1] < 2:
+        return [*found, _no_gate(name, "clips of one frame", pairs)]
+    for definition in ("matched", "published-all-pairs"):
+        found.append(column("frame_consistency", definition, partial(frame_consistency, definition=definition)))
+
+    def gated(t: Views, r: Views) -> Float[np.ndarray, " clips"]:
+        return frame_consistency(t, r, definition=GATED.definition, similarity=clip_similarity(t, r))
+
+    # The published gate is ViFi-CLIP's; whose similarity decides here, the row says.
+    gate = {"metric": "clip_similarity", "definition": "frame-mean", "encoder": encoder["encoder"], "above": GATE}
+    open_for = int((clip_similarity(truth, recon) > GATE).sum())
+    return [*found, column(*GATED[:2], gated, gate=gate, gate_open=open_for)]
+
+
+def _no_gate(name: str, reason: str, pairs: Pairs) -> Column:
+    """The gated consistency where nothing says how similar the clips are: null, with the reason."""
+    return Column(GATED, name, np.full((len(pairs.order), 2), np.nan), {**dict.fromkeys(NULLS), "note": reason})
 
 
 def _classes(
@@ -192,9 +209,7 @@ def _column(
     for which, views in null.items():
         values = score(truth, views)
         nulls[which] = float(np.nanmean(values)) if not np.isnan(values).all() else None
-    known = FACTS.get(measure.metric, {}).get(measure.definition)
-    plain = {} if known is not None else {"direction": "higher", "unit": "cosine"}
-    return Column(measure, name, as_parts(score(truth, recon)), {**plain, **nulls, **controls, **facts})
+    return Column(measure, name, as_parts(score(truth, recon)), {**nulls, **controls, **facts})
 
 
 def _distances(truth: Views, recon: Views, name: str, encoder: dict[str, Any], seed: int) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ from .nway import DEFINITIONS as _NWAY
 from .nway import n_way_accuracy, n_way_chance
 from .pixels import DEFINITIONS as _PIXELS
 from .pixels import aggregate_psnr, mse, pixel_correlation, psnr
+from .similarity import DEFINITIONS as _SIMILARITY
+from .similarity import clip_similarity
 from .ssim import DEFINITIONS as _SSIM
 from .ssim import ssim
 from .vectors import DEFINITIONS as _VECTORS
@@ -36,6 +38,7 @@ DEFINITIONS: dict[str, dict[str, str]] = (
     | _COLOUR
     | _MOTION
     | _MOTION_ENERGY
+    | _SIMILARITY
     | _CONSISTENCY
     | _DISTRIBUTION
     | _VECTORS
@@ -48,6 +51,7 @@ __all__ = [
     "Fact",
     "aggregate_endpoint_error",
     "aggregate_psnr",
+    "clip_similarity",
     "direction_agreement",
     "endpoint_error",
     "frame_consistency",

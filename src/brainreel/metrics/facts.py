@@ -76,6 +76,7 @@ FACTS: dict[str, dict[str, Fact]] = {
     },
     "direction_agreement": {"mean-flow": Fact("higher", "cosine", (-1.0, 1.0), chance=0.0)},
     "motion_energy_correlation": {"pymoten-96": Fact("higher", "correlation", (-1.0, 1.0))},
+    "clip_similarity": {"frame-mean": Fact("higher", "cosine", (-1.0, 1.0))},
     "frame_consistency": {
         "matched": Fact("higher", "fraction", (0.0, 1.0)),
         "published-all-pairs": PUBLISHED("higher", "cosine", (-1.0, 1.0)),

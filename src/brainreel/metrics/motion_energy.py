@@ -85,30 +85,45 @@ def motion_energy_statistics(train: Videos, *, fps: Rate = RATE) -> Statistics:
     return Statistics(energy.mean(axis=0), energy.std(axis=0))
 
 
-def motion_energy(videos: Videos, *, fps: Rate = RATE) -> Float[np.ndarray, "clips filters"]:
+def motion_energy(
+    videos: Videos, *, fps: Rate = RATE, shown: Int[np.ndarray, " times"] | None = None
+) -> Float[np.ndarray, "clips filters"]:
     """Each filter's response to each clip, log(√(sin² + cos²) + 1e-5), mean over time.
 
     Luminance runs from 0 to 100, as pymoten's own does; frames beyond the clip's ends count as black.
+
+    Args:
+        videos: (clips, frames, H, W, 3) uint8 RGB.
+        fps: Frames per second.
+        shown: Which frame is shown at each time of 8 per second, instead of a rate.
     """
     check_videos(videos)
     pyramid = default_pyramid()
-    frames = at_rate(videos.shape[1], fps, RATE)
+    times = at_rate(videos.shape[1], fps, RATE) if shown is None else shown
+    # A frame that is shown several times meets the filters once.
+    frames, back = np.unique(times, return_inverse=True)
     parts = []
     for start in range(0, len(videos), CLIPS_AT_ONCE):
         clips = videos[start : start + CLIPS_AT_ONCE]
         grey = np.array([[_luminance(clip[frame]) for frame in frames] for clip in clips])
-        parts.append(np.log(amplitudes(grey, pyramid) + LOG_OFFSET).mean(axis=1))
+        parts.append(np.log(amplitudes(grey, pyramid, back) + LOG_OFFSET).mean(axis=1))
     return np.concatenate(parts)
 
 
 def amplitudes(
-    luminance: Float[np.ndarray, "clips frames pixels"], pyramid: Pyramid
-) -> Float[np.ndarray, "clips frames filters"]:
-    """√(sin² + cos²) of every filter at every frame, the filter centred on it."""
-    clips, frames, pixels = luminance.shape
+    luminance: Float[np.ndarray, "clips _frames pixels"],
+    pyramid: Pyramid,
+    shown: Int[np.ndarray, " times"] | None = None,
+) -> Float[np.ndarray, "clips times filters"]:
+    """√(sin² + cos²) of every filter at every time (every frame, or those that are `shown`), the filter centred on it."""
+    clips, distinct, pixels = luminance.shape
+    shown = np.arange(distinct) if shown is None else shown
+    frames = len(shown)
     # One product for all clips: a stack of small ones is several times slower.
     flat = luminance.reshape(-1, pixels)
-    sine, cosine = ((flat @ part.T)[:, pyramid.spatial_of].reshape(clips, frames, -1) for part in pyramid.spatial)
+    sine, cosine = (
+        (flat @ part.T).reshape(clips, distinct, -1)[:, shown][:, :, pyramid.spatial_of] for part in pyramid.spatial
+    )
     odd, even = np.zeros_like(sine), np.zeros_like(sine)
     delays = pyramid.temporal.shape[1]
     for delay, (t_sine, t_cosine) in enumerate(zip(*pyramid.temporal, strict=True)):

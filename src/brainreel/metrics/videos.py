@@ -7,7 +7,7 @@ blurred nearest training clip) and the mismatched pairs say what it gives to som
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
@@ -69,8 +69,10 @@ def map_clips(
     numpy, scipy and OpenCV release the interpreter while they compute, so threads suffice. With `width` a
     score is that many values.
     """
-    threads = _cores()
-    if threads == 1:
+    # A caller with threads of its own hands over one clip at a time: no pool for that.
+    sides = tuple(side if isinstance(side, Sized) else list(side) for side in sides)
+    threads = min(_cores(), min(len(side) for side in sides))
+    if threads <= 1:
         values = [score(*clip) for clip in zip(*sides, strict=True)]
     else:
         with ThreadPoolExecutor(threads) as pool:

@@ -175,8 +175,9 @@ def read_span(path: Path, start_s: Rate, stop_s: Rate) -> Video:
             end = time_s + length_s
     if not frames:
         return Video(np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0), Format(0, 0, 0, 0.0))
+    height, width = frames[0].shape[:2]
     starts = np.array(times) - times[0]
-    return Video(np.stack(frames), starts, Format(len(frames), *frames[0].shape[:2], end - times[0]))
+    return Video(np.stack(frames), starts, Format(len(frames), height, width, end - times[0]))
 
 
 def write_video(path: Path, frames: Frames, *, fps: Rate, lossless: bool = False) -> None:

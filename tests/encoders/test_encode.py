@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brainreel.encoders import ENCODERS, encode
-from brainreel.encoders.encode import caption_weights
+from brainreel.encoders.captions import caption_weights
 from brainreel.encoders.text_minilm import TextMiniLM
 from brainreel.errors import StoreError, UsageError, WeightsError
 from brainreel.store import Store

@@ -53,7 +53,11 @@ def run(
     todo = [store for store in opened if targets_identity(store, encoder, targets) != identity]
     # Measured for sentences only: what videos and full-size networks take depends on the machine.
     known = encoder == "text-minilm"
-    estimate = str(encode_stores_cost(todo) if todo else Cost()) if known else "its cost is unknown"
+    estimate = (
+        str(encode_stores_cost(todo) if todo else Cost())
+        if known
+        else "how long it takes depends on network and machine"
+    )
     if dry_run:
         for store in opened:
             show(f"encode {store.root} --encoder {encoder}: {'run' if store in todo else 'up to date'}")

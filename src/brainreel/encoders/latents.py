@@ -16,12 +16,13 @@ from brainreel.store.reader import Store
 from brainreel.video import Grid, even_times, resample
 
 HUB_ID = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
-CLASSES = ("AutoencoderKLWan", "AutoencoderKL")
 # Pixels per forward pass: sixteen clips of the sandbox, one of a full-size model. A fixed number, so that results do
 # not depend on how much memory there is.
 PIXELS = 16 * 17 * 64 * 64
 _FILES = ("*.safetensors", "config.json")
-_EXPECTED = f"a hub id, or the folder of a diffusers autoencoder ({' or '.join(CLASSES)}) or of a pipeline with vae/"
+_EXPECTED = (
+    "a hub id, or the folder of a diffusers autoencoder (AutoencoderKLWan or AutoencoderKL) or of a pipeline with vae/"
+)
 
 Clips = UInt8[np.ndarray, "clips frames height width 3"]
 Values = Float32[np.ndarray, "clips channels latent_frames rows columns"]
@@ -64,21 +65,23 @@ class Latents:
         frames: int | None = None,
     ) -> None:
         # diffusers is slow to import, and asking for an identity does not need it.
-        import diffusers
         import torch
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
+        classes: dict[str, Any] = {"AutoencoderKLWan": AutoencoderKLWan, "AutoencoderKL": AutoencoderKL}
         source, below = _resolve(weights)
         with loading("autoencoder", source, _EXPECTED):
             config, below = _config(source, below)
             kind = config.get("_class_name")
-            if kind not in CLASSES:
+            if kind not in classes:
                 raise WeightsError(
                     f"{source} holds {f'a model of class {kind!r}' if kind else 'no model of diffusers'}",
                     expected=_EXPECTED,
                     do="give the autoencoder of the model that will make the videos",
                 )
             # Loaded the plain way, so that missing weights are reported and not left without memory.
-            self._model, loaded = getattr(diffusers, kind).from_pretrained(
+            self._model, loaded = classes[kind].from_pretrained(
                 source, subfolder=below, torch_dtype=torch.float32, use_safetensors=True, output_loading_info=True,
                 low_cpu_mem_usage=False,
             )  # fmt: skip
@@ -186,7 +189,8 @@ class Latents:
             mean, std = config["latents_mean"], config["latents_std"]
         else:
             mean, std = [config.get("shift_factor") or 0.0], [1 / config["scaling_factor"]]
-        return tuple(torch.tensor(x, device=like.device, dtype=like.dtype).view(1, -1, 1, 1, 1) for x in (mean, std))
+        mean, std = (torch.tensor(x, device=like.device).view(1, -1, 1, 1, 1) for x in (mean, std))
+        return mean, std
 
     def _check_settings(self) -> None:
         if self._size is not None and (min(self._size) < 1 or any(side % self.spatial for side in self._size)):
@@ -227,11 +231,13 @@ def _resolve(weights: str | None) -> tuple[str, str | None]:
 
 def _config(source: str, below: str | None) -> tuple[dict[str, Any], str]:
     """The autoencoder's configuration and where it lies; an id may be a pipeline's or the autoencoder's own."""
-    import diffusers
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    for place in ("vae", "") if below is None else (below,):
-        try:
-            return dict(diffusers.AutoencoderKL.load_config(source, subfolder=place)), place
-        except OSError as error:
-            last = error
-    raise last
+    # Reading a configuration is the same whatever the class.
+    load: Any = AutoencoderKL.load_config
+    if below is not None:
+        return load(source, subfolder=below), below
+    try:
+        return load(source, subfolder="vae"), "vae"
+    except OSError:
+        return load(source), ""

@@ -56,7 +56,8 @@ class Prompt:
                     expected="'umt5', a UMT5EncoderModel",
                     do="give the pipeline that will make the videos",
                 )
-            self._model, loaded = transformers.UMT5EncoderModel.from_pretrained(
+            model: Any = transformers.UMT5EncoderModel
+            self._model, loaded = model.from_pretrained(
                 source, subfolder="text_encoder", config=config, dtype=torch.float32, use_safetensors=True,
                 output_loading_info=True,
             )  # fmt: skip

@@ -31,7 +31,7 @@ class Encoded:
         caption_values: The captions' vectors in the space of `embedding`.
     """
 
-    embedding: Float[np.ndarray, "clips *shape"]
+    embedding: Float[np.ndarray, "clips ..."]
     captions: list[str] = field(default_factory=list)
     caption_values: Float[np.ndarray, "captions dim"] | None = None
 
@@ -43,7 +43,7 @@ class Encoded:
 
 
 class Encoder(Protocol):
-    """A frozen network.
+    """A frozen network. Beyond what is here it may have settings of its own, as keywords of the first two.
 
     Attributes:
         name: Of the encoder and of its targets.
@@ -51,12 +51,12 @@ class Encoder(Protocol):
 
     name: str
 
-    def __init__(self, weights: str | None = None, device: str = "cpu", **settings: Any) -> None:
+    def __init__(self, weights: str | None = None, device: str = "cpu") -> None:
         """Load it from a hub id, a local folder or (None) where its own weights are; WeightsError if that fails."""
         ...
 
     @staticmethod
-    def identify(weights: str | None, **settings: Any) -> dict[str, Any]:
+    def identify(weights: str | None) -> dict[str, Any]:
         """What makes its targets these: weights and settings, found without loading anything."""
         ...
 

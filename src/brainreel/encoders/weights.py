@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def loading(what: str, source: str, expected: str, do: str = "") -> Iterator[Non
             logging.set_verbosity(level)
 
 
-def need_all(what: str, source: str, missing: Sequence[str]) -> None:
+def need_all(what: str, source: str, missing: Collection[str]) -> None:
     """Refuse weights that lack some: the libraries would go on with random numbers in their place.
 
     Raises:

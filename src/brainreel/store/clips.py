@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from jaxtyping import UInt8
 
 from brainreel.errors import StoreError
 from brainreel.store.reader import Store
 from brainreel.video import read_span, read_video
+
+
+class _Clip(NamedTuple):
+    """One row of the clips table; the onset is NaN for a clip with a video of its own."""
+
+    clip_id: str
+    path: str
+    onset_s: float
+    duration_s: float
+
+    def video(self, store: Store) -> Path | None:
+        """Where the video lies, if it is there: a store notes where it lay when the store was made."""
+        path = store.root / self.path
+        return path if self.path and path.is_file() else None
 
 
 def clip_frames(store: Store, clip_id: str) -> tuple[UInt8[np.ndarray, "frames height width 3"], float]:
@@ -23,23 +37,24 @@ def clip_frames(store: Store, clip_id: str) -> tuple[UInt8[np.ndarray, "frames h
         StoreError: no such clip, its video is not there, or the film ends before the clip.
         SourceError: the video is damaged.
     """
-    row = _row(store, clip_id)
-    path = _video(store, row)
+    found = np.flatnonzero(store.clips["clip_id"].to_numpy() == clip_id)
+    if not len(found):
+        raise StoreError(f"store {store.name!r} has no clip {clip_id!r}", expected="a clip_id of its clips.tsv")
+    clip = _clips(store, found[:1])[0]
+    path = clip.video(store)
     if path is None:
-        raise _missing(store, [row])
-    if pd.isna(row["onset_s"]):
-        whole = read_video(path)
-        return whole.frames, len(whole.frames) / (whole.duration_s or 1.0)
-    start_s = float(row["onset_s"])
-    stop_s = start_s + float(row["duration_s"])
-    part = read_span(path, start_s, stop_s)
-    if not len(part.frames):
+        raise _missing(store, [clip])
+    if np.isnan(clip.onset_s):
+        shown = read_video(path)
+    else:
+        shown = read_span(path, clip.onset_s, clip.onset_s + clip.duration_s)
+    if not len(shown.frames):
         raise StoreError(
-            f"clip {clip_id!r} of {store.name!r} is {start_s:g} to {stop_s:g} s of {path}, which shows nothing then",
+            f"clip {clip_id!r} of store {store.name!r} begins at {clip.onset_s:g} s, when {path} has ended",
             expected="the whole film that was shown",
-            do="put that film there, or ingest again with --stimuli",
+            do="put that film there, or ingest again with --stimuli FOLDER",
         )
-    return part.frames, len(part.frames) / (part.duration_s or 1.0)
+    return shown.frames, len(shown.frames) / (shown.duration_s or 1.0)
 
 
 def need_videos(store: Store) -> None:
@@ -48,29 +63,22 @@ def need_videos(store: Store) -> None:
     Raises:
         StoreError: naming the first clip whose video is not there.
     """
-    rows = [row for _, row in store.clips.iterrows()]
-    if missing := [row for row in rows if _video(store, row) is None]:
+    missing = [clip for clip in _clips(store, np.arange(len(store.clips))) if clip.video(store) is None]
+    if missing:
         raise _missing(store, missing)
 
 
-def _row(store: Store, clip_id: str) -> pd.Series:
-    found = np.flatnonzero(store.clips["clip_id"].to_numpy() == clip_id)
-    if not len(found):
-        raise StoreError(f"store {store.name!r} has no clip {clip_id!r}", expected="a clip_id of its clips.tsv")
-    return store.clips.iloc[int(found[0])]
+def _clips(store: Store, rows: np.ndarray) -> list[_Clip]:
+    table = store.clips.iloc[rows]
+    columns = (table["clip_id"], table["path"], table["onset_s"].astype(float), table["duration_s"].astype(float))
+    return [_Clip(*row) for row in zip(*columns, strict=True)]
 
 
-def _video(store: Store, row: pd.Series) -> Path | None:
-    """Where a clip's video lies, if it is there; stores note where it lay when they were made."""
-    path = store.root / str(row["path"] or "")
-    return path if row["path"] and path.is_file() else None
-
-
-def _missing(store: Store, rows: list[pd.Series]) -> StoreError:
-    first = rows[0]
-    more = f" (and those of {len(rows) - 1} other clips)" if len(rows) > 1 else ""
+def _missing(store: Store, clips: list[_Clip]) -> StoreError:
+    first = clips[0]
+    more = f" (and {len(clips) - 1} more)" if len(clips) > 1 else ""
     return StoreError(
-        f"the video of clip {first['clip_id']!r} of store {store.name!r}{more} is not there",
-        expected=f"it at {first['path']}" if first["path"] else "a path in clips.tsv, which has none",
+        f"the video of clip {first.clip_id!r}{more} of store {store.name!r} is not there",
+        expected=f"it at {first.path}" if first.path else "a path in clips.tsv, which has none for it",
         do="put it there, or ingest again with --stimuli FOLDER",
     )

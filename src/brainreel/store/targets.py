@@ -32,7 +32,7 @@ class Targets:
     """
 
     name: str
-    values: Float[np.ndarray, "clips *shape"]
+    values: Float[np.ndarray, "clips ..."]
     captions: list[str] = field(default_factory=list)
     caption_values: Float[np.ndarray, "captions dim"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     identity: dict[str, Any] = field(default_factory=dict)

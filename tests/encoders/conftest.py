@@ -139,24 +139,14 @@ def sandbox_weights(tmp_path_factory) -> Path:
     return save_sandbox_networks(tmp_path_factory.mktemp("sandbox"))
 
 
-def _ingest(name: str, folder: Path) -> Store:
-    dataset = DATASETS[name]
+@pytest.fixture(scope="session")
+def shown_store(tmp_path_factory) -> Store:
+    """A simulated release: 46 clips of 17 frames, one file each."""
+    folder, dataset = tmp_path_factory.mktemp("event"), DATASETS["sandbox-event"]
     dataset.twin(folder / "release", size="tiny", subjects=1)
     with StoreWriter(folder / "store", dataset.manifest(folder / "release")) as writer:
         dataset.ingest(folder / "release", writer)
     return Store(folder / "store")
-
-
-@pytest.fixture(scope="session")
-def shown_store(tmp_path_factory) -> Store:
-    """46 clips of 17 frames, one file each."""
-    return _ingest("sandbox-event", tmp_path_factory.mktemp("event"))
-
-
-@pytest.fixture(scope="session")
-def film_store(tmp_path_factory) -> Store:
-    """100 clips of 17 frames that follow one another in one film."""
-    return _ingest("sandbox-movie", tmp_path_factory.mktemp("movie"))
 
 
 @pytest.fixture(scope="session")

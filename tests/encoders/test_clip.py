@@ -82,12 +82,6 @@ def test_frames_are_the_middles_of_equal_parts():
     assert evenly_spaced(1, 8).tolist() == [0] * 8
 
 
-def test_clips_of_a_film_are_encoded_without_captions_of_others(film_store, encoder, sandbox_weights):
-    made = encoder.encode_store(film_store)
-    assert made.embedding.shape == (100, 64)
-    assert len(made.captions) == len(made.caption_values)
-
-
 def test_the_identity_is_of_the_files_wherever_they_lie(sandbox_weights, tmp_path):
     before = Clip.identify(str(sandbox_weights / "clip"))
     moved = shutil.copytree(sandbox_weights / "clip", tmp_path / "moved")

@@ -119,9 +119,7 @@ def test_resampled_clips_fill_the_same_time_with_the_nearest_frames():
 
 def test_a_stated_size_is_what_clips_become_and_part_of_the_identity(shown_store, sandbox_weights, tmp_path):
     folder = str(sandbox_weights / "pipeline")
-    asked = {"encoder": "latents", "weights": folder, "targets": tmp_path}
-    encode([shown_store], **asked)
-    encode([shown_store], **asked, size=(24, 40), frames=5)
+    encode([shown_store], encoder="latents", weights=folder, targets=tmp_path, size=(24, 40), frames=5)
     found = read_targets(shown_store, "latents", tmp_path)
     assert found.values.shape[1:] == (16, 2, 3, 5)
     assert found.identity["size"] == [24, 40]

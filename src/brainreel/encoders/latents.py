@@ -100,7 +100,10 @@ class Latents:
         """What makes these latents these: checksums of local files or the id on the hub, and the resampling."""
         source, below = _resolve(weights)
         which = which_weights(str(Path(source) / below) if below and Path(source).is_dir() else source, _FILES)
-        asked = {"size": list(size) if size else "fits the first clip", "frames": frames or "fits the first clip"}
+        asked = {
+            "size": list(size) if size else "fits the first clip",
+            "frames": "fits the first clip" if frames is None else frames,
+        }
         return {"encoder": Latents.name, "posterior": "mode, normalised", **asked, **which}
 
     def encode_store(self, store: Store, progress: Progress = silent) -> Encoded:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,6 +150,36 @@ def read_video(path: Path, grid: Grid | None = None, *, known: tuple[Format, Tim
     return Video(frames, times if grid.times_s is None else grid.times_s, source)
 
 
+def read_span(path: Path, start_s: Rate, stop_s: Rate) -> Video:
+    """The frames of a film between two times, without decoding what comes long before them.
+
+    A frame belongs to the span in which its middle lies, so spans that follow one another share no frame and miss
+    none, however the container's clock rounds.
+
+    Returns:
+        The frames, possibly none; `times_s` from 0 at the first of them; `source` describes the span.
+
+    Raises:
+        SourceError: It is not a video, is damaged before the span's end, grey or with an alpha channel.
+    """
+    frames: list[Frame] = []
+    times: list[float] = []
+    end = 0.0
+    for time_s, length_s, frame in _decoded_from(path, start_s):
+        middle = time_s + length_s / 2
+        if middle >= stop_s:
+            break
+        if middle >= start_s:
+            frames.append(frame)
+            times.append(time_s)
+            end = time_s + length_s
+    if not frames:
+        return Video(np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0), Format(0, 0, 0, 0.0))
+    height, width = frames[0].shape[:2]
+    starts = np.array(times) - times[0]
+    return Video(np.stack(frames), starts, Format(len(frames), height, width, end - times[0]))
+
+
 def write_video(path: Path, frames: Frames, *, fps: Rate, lossless: bool = False) -> None:
     """Write an H.264 file that browsers play; appears whole or not at all.
 
@@ -181,8 +212,21 @@ def write_video(path: Path, frames: Frames, *, fps: Rate, lossless: bool = False
         beside.unlink(missing_ok=True)
 
 
-def _decoded(path: Path) -> Iterator[tuple[float, float, Frame]]:
-    """Each frame with the time it is shown and for how long."""
+def _decoded_from(path: Path, start_s: Rate) -> Iterator[tuple[float, float, Frame]]:
+    """As `_decoded`, with times from 0 at the film's first frame, beginning at or somewhere before ``start_s``."""
+    # Containers begin at any time, which only the first frame tells.
+    zero = next(iter(_decoded(path)))[0]
+    there = _decoded(path, zero + start_s)
+    first = next(there, None)
+    if first is None or first[0] - zero > start_s:
+        # An index that leads past the time it was asked for.
+        there, first = _decoded(path), None
+    for time_s, length_s, frame in there if first is None else chain([first], there):
+        yield time_s - zero, length_s, frame
+
+
+def _decoded(path: Path, near_s: float | None = None) -> Iterator[tuple[float, float, Frame]]:
+    """Each frame with the time it is shown and for how long; from the key frame before ``near_s`` if that is given."""
     import av
     from av.error import FFmpegError
 
@@ -194,6 +238,8 @@ def _decoded(path: Path) -> Iterator[tuple[float, float, Frame]]:
             _refuse_grey_and_alpha(path, stream)
             usual = 1 / float(stream.average_rate or 25)
             unit = float(stream.time_base or 0)
+            if near_s is not None:
+                container.seek(int(near_s / unit) if unit else 0, stream=stream)
             count = 0
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -202,7 +248,7 @@ def _decoded(path: Path) -> Iterator[tuple[float, float, Frame]]:
                 yield time, (frame.duration or 0) * unit or usual, _rgb(frame)
                 count += 1
             # A container may count a last packet that holds no picture; a file cut off lacks many.
-            if count == 0 or count < stream.frames - 1:
+            if near_s is None and (count == 0 or count < stream.frames - 1):
                 raise _damaged(path, f"{count} of {stream.frames} frames could be decoded")
     except FFmpegError as error:
         reason = (error.strerror or type(error).__name__).lower()

@@ -69,7 +69,10 @@ WRONG = {
     "no benchmark": (["bench", "speed"], "no benchmark 'speed'"),
     "minutes and trials": (["adapt", "a", "b", "--subject", "s", "--minutes", "1", "--trials", "2"], "both --minutes"),
     "negative minutes": (["adapt", "a", "b", "--subject", "s", "--minutes", "-1"], "--minutes -1"),
-    "no such encoder": (["encode", "STORE", "--encoder", "clip"], "no encoder 'clip' (known: text-minilm)"),
+    "no such encoder": (
+        ["encode", "STORE", "--encoder", "clop"],
+        "no encoder 'clop' (known: text-minilm, clip, latents, prompt)",
+    ),
     "no such weights": (["encode", "STORE", "--weights", "./nowhere"], "nowhere is not a folder"),
     "no such folds": (["align", "STORE", "--out", "y", "--folds", "odd"], "no folds 'odd' (known: official)"),
     "no such person": (["align", "STORE", "--out", "y", "--subjects", "s9"], "no store has the subject 's9'"),

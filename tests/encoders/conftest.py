@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brainreel.datasets import DATASETS
 from brainreel.store import Manifest, Store, StoreWriter
 
 WORDS = [
@@ -106,3 +107,55 @@ def write_store(path: Path, captions: list[list[str]] = CAPTIONS, weights: list[
             )
         )
     return Store(path)
+
+
+def save_sandbox_networks(folder: Path, seed: int = 0) -> Path:
+    """The sandbox's networks with random weights, in half precision, laid out as they are shipped."""
+    import torch
+
+    from brainreel.sandbox import networks
+    from brainreel.sandbox.train import _preparation
+    from brainreel.sandbox.words import tokenizer
+
+    torch.manual_seed(seed)
+    clip = networks.clip()
+    clip.half().save_pretrained(folder / "clip")
+    tokenizer(start=True).save_pretrained(folder / "clip")
+    (folder / "clip" / "preprocessor_config.json").write_text(json.dumps(_preparation("clip")))
+    autoencoder = networks.autoencoder()
+    rng = np.random.default_rng(seed)
+    autoencoder.register_to_config(
+        latents_mean=rng.normal(size=networks.LATENT_CHANNELS).tolist(),
+        latents_std=rng.uniform(0.5, 2, networks.LATENT_CHANNELS).tolist(),
+    )
+    autoencoder.half().save_pretrained(folder / "pipeline" / "vae")
+    networks.text_encoder().half().save_pretrained(folder / "pipeline" / "text_encoder")
+    tokenizer(start=False).save_pretrained(folder / "pipeline" / "tokenizer")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sandbox_weights(tmp_path_factory) -> Path:
+    return save_sandbox_networks(tmp_path_factory.mktemp("sandbox"))
+
+
+@pytest.fixture(scope="session")
+def shown_store(tmp_path_factory) -> Store:
+    """A simulated release: 46 clips of 17 frames, one file each."""
+    folder, dataset = tmp_path_factory.mktemp("event"), DATASETS["sandbox-event"]
+    dataset.twin(folder / "release", size="tiny", subjects=1)
+    with StoreWriter(folder / "store", dataset.manifest(folder / "release")) as writer:
+        dataset.ingest(folder / "release", writer)
+    return Store(folder / "store")
+
+
+@pytest.fixture(scope="session")
+def shown_videos(shown_store) -> np.ndarray:
+    """All clips' frames, read without brainreel."""
+    import av
+
+    videos = []
+    for path in shown_store.clips["path"]:
+        with av.open(path) as container:
+            videos.append(np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]))
+    return np.stack(videos)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brainreel.encoders import ENCODERS, encode
-from brainreel.encoders.encode import caption_weights
+from brainreel.encoders.captions import caption_weights
 from brainreel.encoders.text_minilm import TextMiniLM
 from brainreel.errors import StoreError, UsageError, WeightsError
 from brainreel.store import Store
@@ -124,3 +124,22 @@ def test_wrong_weights_leave_no_targets(store, tmp_path):
     with pytest.raises(WeightsError, match="is not a folder"):
         encode([store], weights=str(tmp_path / "nowhere"))
     assert not Path(store.root / "targets.zarr").exists()
+
+
+def test_every_encoder_has_its_command(shown_store, sandbox_weights, tmp_path, capsys):
+    from brainreel.cli.main import main
+
+    pipeline, targets = sandbox_weights / "pipeline", tmp_path / "targets"
+    for encoder, weights, more in (
+        ("clip", sandbox_weights / "clip", []),
+        ("prompt", pipeline, []),
+        ("latents", pipeline, ["--size", "16", "16", "--frames", "5"]),
+    ):
+        command = ["encode", shown_store.root, "--encoder", encoder, "--weights", weights, "--targets", targets, *more]
+        assert main([str(word) for word in command]) == 0
+        assert capsys.readouterr().out.strip() == str(targets / shown_store.name / "targets.zarr" / encoder)
+        assert main([str(word) for word in [*command, "--dry-run"]]) == 0
+        assert "up to date" in capsys.readouterr().out
+    assert read_targets(shown_store, "latents", targets).values.shape == (46, 16, 2, 2, 2)
+    assert main(["encode", str(shown_store.root), "--encoder", "latents", "--weights", str(tmp_path / "no")]) == 2
+    assert "is not a folder" in capsys.readouterr().err

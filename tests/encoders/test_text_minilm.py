@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from brainreel.encoders import weights as weights_module
-from brainreel.encoders.text_minilm import SHA256, TextMiniLM, identify
+from brainreel.encoders.text_minilm import SHA256, TextMiniLM
 from brainreel.encoders.weights import cache_folder, from_wheel
 from brainreel.errors import WeightsError
 from brainreel.files import sha256
@@ -70,9 +70,9 @@ def test_captions_beyond_256_tokens_are_cut(tiny_bert):
 def test_progress_sees_every_batch(tiny_bert):
     seen = []
 
-    def progress(batches):
-        seen.append(len(batches))
-        return iter(batches)
+    def progress(batches, total):
+        seen.append(total)
+        return batches
 
     TextMiniLM(str(tiny_bert)).encode(SENTENCES * 30, progress)
     assert seen == [3]
@@ -85,14 +85,14 @@ def test_a_local_folder_asks_nobody(tiny_bert, no_network, monkeypatch):
 
 
 def test_identity_changes_with_every_file_that_changes_the_embeddings(tiny_bert, tmp_path):
-    before = identify(str(tiny_bert))
+    before = TextMiniLM.identify(str(tiny_bert))
     copied = shutil.copytree(tiny_bert, tmp_path / "copied")
-    assert identify(str(copied)) == before, "where the files lie does not matter"
+    assert TextMiniLM.identify(str(copied)) == before, "where the files lie does not matter"
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
         changed = shutil.copytree(tiny_bert, tmp_path / name)
         with (changed / name).open("ab") as stream:
             stream.write(b" ")
-        assert identify(str(changed)) != before, name
+        assert TextMiniLM.identify(str(changed)) != before, name
     assert str(tmp_path) not in str(before)
     assert TextMiniLM(str(tiny_bert)).identity == before
 
@@ -105,8 +105,10 @@ def one_sentence(error: BaseException) -> bool:
 @pytest.mark.parametrize("where", ["./nowhere", "~/nowhere-at-all", "{tmp}/nowhere"])
 def test_a_missing_folder_is_refused_in_one_sentence(tmp_path, where):
     where = where.format(tmp=tmp_path)
-    for ask in (TextMiniLM, identify):
-        with pytest.raises(WeightsError, match=r"is not a folder; expected a folder with config\.json") as caught:
+    for ask in (TextMiniLM, TextMiniLM.identify):
+        with pytest.raises(
+            WeightsError, match=r"is not a folder; expected a hub id, or a folder with config\.json"
+        ) as caught:
             ask(where)
         assert where in str(caught.value)
         assert one_sentence(caught.value)

@@ -159,3 +159,23 @@ def test_only_described_films_can_be_shifted(store, tmp_path):
         shifted(events, module.Targets("words", np.zeros((3, 2), np.float32)), 5)
     with pytest.raises(StoreError, match="lack vectors of its annotations"):
         shifted(store, module.Targets("pixels", np.zeros((len(store.clips), 2), np.float32)), 5)
+
+
+def test_a_clips_target_may_have_any_shape(store):
+    values = small.values(5, len(store.clips), 2 * 3 * 4).reshape(-1, 2, 3, 4).astype(np.float32)
+    write_targets(store, "latents", {"embedding": values}, {"v": 1}, [])
+    found = read_targets(store, "latents")
+    np.testing.assert_array_equal(found.values, values)
+    assert found.captions == []
+    assert len(found.caption_values) == 0
+
+
+def test_arrays_that_do_not_fit_each_other_are_refused(store):
+    clips = len(store.clips)
+    for arrays in (
+        {"embedding": np.zeros(clips)},
+        {"embedding": np.zeros((clips, 3)), "captions": np.zeros((9, 4))},
+        {"embedding": np.zeros((clips, 3, 2)), "captions": np.zeros((9, 3))},
+    ):
+        with pytest.raises(StoreError, match="expected at least two axes, the clips first, and captions in the"):
+            write_targets(store, "words", arrays, {"v": 1}, CAPTIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -14,7 +15,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from brainreel.errors import SourceError, UsageError
-from brainreel.video import Grid, even_times, look, nearest_frames, read_video, resample, resized, write_video
+from brainreel.video import (
+    Grid,
+    even_times,
+    look,
+    nearest_frames,
+    read_span,
+    read_video,
+    resample,
+    resized,
+    write_video,
+)
 
 
 def noise(frames: int = 6, height: int = 32, width: int = 48, seed: int = 0) -> np.ndarray:
@@ -196,3 +207,36 @@ def test_real_clips_have_the_frames_that_their_containers_count():
             [resized(video.frames[i], 64, 64) for i in nearest_frames(video.times_s, even_times(24, 8))]
         )
         assert np.array_equal(small.frames, expected)
+
+
+@pytest.mark.parametrize(("suffix", "fps"), [(".mp4", 25), (".mp4", 29.97), (".mkv", 8.5), (".ts", 25)])
+def test_spans_that_follow_one_another_share_no_frame_and_miss_none(tmp_path, suffix, fps):
+    smooth = np.stack([resized(frame, 32, 48) for frame in noise(60, 4, 6)])
+    path = tmp_path / f"film{suffix}"
+    # A key frame every 7 frames and frames that refer to later ones, so that seeking has something to get wrong.
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(65535), options={"g": "7", "bf": "2"}
+        )
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for frame in smooth:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    whole = read_video(path).frames
+    edges = [0, 0.3, 0.31, 1, 1.5, 60 / fps]
+    parts = [read_span(path, start, stop) for start, stop in pairwise(edges)]
+    assert sum(len(part.frames) for part in parts) == 60
+    assert np.array_equal(np.concatenate([part.frames for part in parts if len(part.frames)]), whole)
+    assert parts[3].times_s == pytest.approx(even_times(len(parts[3].frames), fps), abs=2e-3)
+    assert parts[3].source.fps == pytest.approx(fps, rel=0.02)
+
+
+def test_a_span_after_the_end_is_empty_and_a_film_may_begin_late(tmp_path):
+    frames = noise(6)
+    encode(
+        tmp_path / "late.mkv", frames, "libx264rgb", "rgb24", pts=[500 + 10 * k for k in range(6)], options={"crf": "0"}
+    )
+    assert np.array_equal(read_span(tmp_path / "late.mkv", 0.2, 0.4).frames, frames[2:4])
+    assert len(read_span(tmp_path / "late.mkv", 0.6, 2).frames) == 0
+    with pytest.raises(SourceError):
+        read_span(tmp_path / "nowhere.mkv", 0, 1)

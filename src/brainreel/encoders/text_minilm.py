@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from brainreel.encoders.weights import from_wheel
-from brainreel.errors import WeightsError
-from brainreel.files import sha256
+from brainreel.encoders.captions import caption_weights
+from brainreel.encoders.protocol import Encoded, Progress, silent
+from brainreel.encoders.weights import folder_or_id, from_wheel, loading, which_weights
+from brainreel.store.reader import Store
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 256
 _FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _BATCH = 64
+_EXPECTED = "a hub id, or a folder with config.json, tokenizer.json and model.safetensors"
 
 
 class TextMiniLM:
@@ -41,30 +42,33 @@ class TextMiniLM:
 
         source = _resolve(weights)
         offline = "" if os.environ.get("HF_HUB_OFFLINE") else "; set HF_HUB_OFFLINE=1 to stop it from asking the hub"
-        level = transformers.logging.get_verbosity()
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
-        try:
+        with loading("sentence encoder", source, _EXPECTED, f"give --weights a local folder{offline}"):
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(source)
             self._model = transformers.AutoModel.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
             # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it.
             if len(self._tokenizer) <= len(self._tokenizer.all_special_tokens):
                 raise OSError("the tokenizer has no vocabulary")
-        except Exception as error:  # Broken files end in whatever tokenizers, safetensors or json raise.
-            raise WeightsError(
-                f"no sentence encoder could be loaded from {source!r} ({(str(error).splitlines() or [repr(error)])[0]})",
-                expected="a hub id, or a folder with config.json, tokenizer.json and model.safetensors",
-                do=f"give --weights a local folder{offline}",
-            ) from error
-        finally:
-            transformers.logging.set_verbosity(level)
         self._model.eval().requires_grad_(False).to(device)
         self._device = device
-        self.identity = identify(weights)
+        self.identity = self.identify(weights)
 
-    def encode(
-        self, captions: Sequence[str], progress: Callable[[Sequence[Any]], Any] = iter
-    ) -> Float[np.ndarray, "captions dim"]:
+    @staticmethod
+    def identify(weights: str | None) -> dict[str, Any]:
+        """What makes these embeddings these: the checksums of local files, or the id on the hub."""
+        which = which_weights(_resolve(weights), ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt"))
+        return {"encoder": TextMiniLM.name, "pooling": "mean, unit length", "max_tokens": MAX_TOKENS, **which}
+
+    def encode_store(self, store: Store, progress: Progress = silent) -> Encoded:
+        """Each clip's captions' embeddings, averaged by their weights; and those of every distinct caption.
+
+        Raises:
+            StoreError: a clip has no caption.
+        """
+        captions, mixing = caption_weights(store)
+        vectors = self.encode(captions, progress)
+        return Encoded(mixing @ vectors, captions, vectors)
+
+    def encode(self, captions: Sequence[str], progress: Progress = silent) -> Float[np.ndarray, "captions dim"]:
         """Unit-length embeddings; captions beyond 256 tokens are cut. Batches go by length to save padding."""
         import torch
 
@@ -72,7 +76,7 @@ class TextMiniLM:
         batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
         out = np.zeros((len(captions), self._model.config.hidden_size), np.float32)
         with torch.inference_mode():
-            for batch in progress(batches):
+            for batch in progress(batches, len(batches)):
                 tokens = self._tokenizer(
                     [captions[index] for index in batch],
                     padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt",
@@ -84,20 +88,8 @@ class TextMiniLM:
         return out
 
 
-def identify(weights: str | None) -> dict[str, Any]:
-    """What makes these embeddings these: the checksums of local files, or the id on the hub."""
-    source = Path(_resolve(weights))
-    files = [source / name for name in ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt")]
-    local = {file.name: sha256(file) for file in files if file.is_file()}
-    which = {"sha256": local} if "model.safetensors" in local else {"hub": str(source)}
-    return {"encoder": TextMiniLM.name, "pooling": "mean, unit length", "max_tokens": MAX_TOKENS, **which}
-
-
 def _resolve(weights: str | None) -> str:
     if weights is not None:
-        if (weights.startswith((".", "/", "~")) or Path(weights).exists()) and not Path(weights).expanduser().is_dir():
-            raise WeightsError(f"{weights} is not a folder", expected="a folder with config.json and model.safetensors")
-        folder = Path(weights).expanduser()
-        return str(folder) if folder.is_dir() else weights
+        return folder_or_id(weights, _EXPECTED)
     packaged = from_wheel("all_minilm_l6_v2", "model.zip", _FILES, SHA256)
     return str(packaged) if packaged else HUB_ID

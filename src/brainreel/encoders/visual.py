@@ -5,24 +5,23 @@ Their features and logits are what semantic scores compare. Weights are safetens
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from brainreel.encoders.visual_pixels import Preparation, prepare, read_preparation
+from brainreel.encoders.weights import folder_or_id, loading, need_all, which_weights
 from brainreel.errors import UsageError, WeightsError, alternatives
-from brainreel.files import sha256
 from brainreel.metrics.videos import Videos, at_rate, check_videos
 
 Kind = Literal["clip", "vit", "videomae"]
 # Images per forward pass; a video of 16 frames counts as 16. A fixed number, so that results do not depend on
 # how much memory there is.
 BATCH = 32
+_EXPECTED = "a hub id, or a folder with config.json, preprocessor_config.json and model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,14 @@ class VisualEncoder:
 
     Attributes:
         kind: A key of `FAMILIES`.
+        model: The network, in evaluation mode.
         identity: What makes its numbers these: checksums or hub id and revision, preprocessing, frames taken.
         labels: Names of the classes, in the order of the logits; empty without logits.
     """
 
     def __init__(self, kind: str, model: Any, steps: Preparation, identity: dict[str, Any], device: str) -> None:
         self.kind, self.identity = kind, identity
-        self._family, self._model, self._steps, self._device = FAMILIES[kind], model, steps, device
+        self._family, self.model, self._steps, self._device = FAMILIES[kind], model, steps, device
         names = model.config.id2label if self._family.classifies else {}
         self.labels = tuple(names[index] for index in sorted(names))
 
@@ -110,7 +110,7 @@ class VisualEncoder:
         check_videos(videos)
         clips, frames = videos.shape[:2]
         if self._family.videos:
-            wanted = self._model.config.num_frames
+            wanted = self.model.config.num_frames
             units = videos[:, at_rate(frames, frames, wanted)]
         else:
             wanted = 1
@@ -124,7 +124,7 @@ class VisualEncoder:
                 batch = torch.from_numpy(pixels).to(self._device)
                 if self._family.videos:
                     batch = batch.reshape(len(some), wanted, *batch.shape[1:])
-                parts.append(answer(self._model, batch).float().cpu().numpy())
+                parts.append(answer(self.model, batch).float().cpu().numpy())
         return np.concatenate(parts).reshape(clips, 1 if self._family.videos else frames, -1)
 
 
@@ -146,35 +146,22 @@ def load_visual(kind: Kind | str, weights: str, device: str = "cpu") -> VisualEn
         raise UsageError(f"there is no visual encoder {alternatives(kind, FAMILIES)}")
     import torch
     import transformers
-    from safetensors import SafetensorError
     from transformers.image_processing_base import ImageProcessingMixin
 
-    source = _source(weights)
-    with _quiet(transformers):
-        try:
-            config = transformers.AutoConfig.from_pretrained(source)
-            numbers, _ = ImageProcessingMixin.get_image_processor_dict(source)
-        except (OSError, ValueError, KeyError) as error:
-            raise _missing(kind, source, error) from error
+    source = folder_or_id(weights, _EXPECTED)
+    with loading(FAMILIES[kind].model, source, _EXPECTED):
+        config = transformers.AutoConfig.from_pretrained(source)
+        numbers, _ = ImageProcessingMixin.get_image_processor_dict(source)
         if config.model_type != kind:
             raise WeightsError(
                 f"{weights} holds a model of type {config.model_type!r}",
                 expected=f"{kind!r}, a {FAMILIES[kind].model}",
                 do="choose the encoder that fits the weights, or other weights",
             )
-        try:
-            model, loaded = getattr(transformers, FAMILIES[kind].model).from_pretrained(
-                source, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise _missing(kind, source, error) from error
-    if absent := sorted(loaded["missing_keys"]):
-        # transformers would go on with random numbers in their place.
-        raise WeightsError(
-            f"{weights} lacks {len(absent)} weights of a {FAMILIES[kind].model}, {absent[0]} first",
-            expected="a fine-tuned checkpoint with all of them" if FAMILIES[kind].classifies else "all of them",
-            do="choose weights that were saved from this class",
+        model, loaded = getattr(transformers, FAMILIES[kind].model).from_pretrained(
+            source, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
+    need_all(f"a {FAMILIES[kind].model}", weights, loaded["missing_keys"])
     steps = read_preparation(numbers, square=FAMILIES[kind].square)
     _check_size(weights, steps, config.vision_config.image_size if kind == "clip" else config.image_size)
     model.eval().requires_grad_(False).to(device)
@@ -182,11 +169,9 @@ def load_visual(kind: Kind | str, weights: str, device: str = "cpu") -> VisualEn
 
 
 def _identify(kind: str, source: str, config: Any, steps: Preparation) -> dict[str, Any]:
-    files = sorted(Path(source).glob("model*.safetensors")) if Path(source).is_dir() else []
-    if files:
-        which: dict[str, Any] = {"sha256": {file.name: sha256(file) for file in files}}
-    else:
-        which = {"hub": source, "revision": getattr(config, "_commit_hash", None)}
+    which = which_weights(source, ("model*.safetensors",))
+    if "hub" in which:
+        which["revision"] = getattr(config, "_commit_hash", None)
     frames = {"frames": config.num_frames} if FAMILIES[kind].videos else {}
     asked = {key: list(value) if isinstance(value, tuple) else value for key, value in steps._asdict().items()}
     return {"encoder": kind, "class": FAMILIES[kind].model, **which, "preprocessing": asked, **frames}
@@ -201,34 +186,3 @@ def _check_size(weights: str, steps: Preparation, wanted: int | tuple[int, int] 
             expected=f"{rows}×{columns}, which the network takes",
             do="correct size and crop_size in its preprocessor_config.json",
         )
-
-
-def _source(weights: str) -> str:
-    folder = Path(weights).expanduser()
-    if (weights.startswith((".", "/", "~")) or folder.exists()) and not folder.is_dir():
-        raise WeightsError(
-            f"{weights} is not a folder",
-            expected="a hub id, or a folder with config.json, preprocessor_config.json and model.safetensors",
-            do="check the path",
-        )
-    return str(folder) if folder.is_dir() else weights
-
-
-def _missing(kind: str, source: str, error: Exception) -> WeightsError:
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    return WeightsError(
-        f"no {FAMILIES[kind].model} could be loaded from {source!r} ({reason[0].rstrip('.')})",
-        expected="a hub id, or a folder with config.json, preprocessor_config.json and model.safetensors",
-        do="check the id and the connection, or give a local folder; pickled weights (.bin) are not read",
-    )
-
-
-@contextlib.contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    level = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(level)

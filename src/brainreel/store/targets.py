@@ -25,14 +25,14 @@ class Targets:
 
     Attributes:
         name: The encoder.
-        values: One vector per row of the clips table.
+        values: One vector, or one array of vectors (tokens, latents), per row of the clips table.
         captions: Every distinct caption, for saying in words what a vector means; may be empty.
         caption_values: The captions' own vectors.
         identity: What produced them: weights, their checksum, preprocessing.
     """
 
     name: str
-    values: Float[np.ndarray, "clips dim"]
+    values: Float[np.ndarray, "clips ..."]
     captions: list[str] = field(default_factory=list)
     caption_values: Float[np.ndarray, "captions dim"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     identity: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,16 @@ def write_targets(
     captions: list[str],
     folder: Path | None = None,
 ) -> Path:
-    """Write an encoder's arrays (``embedding``: one row per clip; ``captions``: one row per caption).
+    """Write an encoder's arrays as float32.
+
+    Args:
+        store: Whose clips they are of.
+        name: The encoder.
+        arrays: ``embedding`` (clips, …), of any shape per clip; where captions have vectors too, ``captions``
+            (captions, dim) in the space of an ``embedding`` (clips, dim).
+        identity: What produced them.
+        captions: What the rows of ``captions`` say.
+        folder: Write below it instead of into the store.
 
     Raises:
         StoreError: if the arrays do not fit the store, or cannot be written.
@@ -68,6 +77,12 @@ def write_targets(
     for key, rows in (("embedding", len(store.clips)), ("captions", len(captions))):
         if key in arrays and arrays[key].shape[:1] != (rows,):
             raise StoreError(f"{name} gave {key} of the shape {arrays[key].shape}", expected=f"{rows} rows")
+    shapes = [arrays[key].shape for key in ("embedding", "captions") if key in arrays]
+    if any(len(shape) < 2 for shape in shapes) or len({shape[1:] for shape in shapes}) > 1:
+        raise StoreError(
+            f"{name} gave arrays of the shapes {' and '.join(map(str, shapes))}",
+            expected="at least two axes, the clips first, and captions in the clips' space",
+        )
     for key, values in arrays.items():
         if not np.isfinite(values).all():
             raise StoreError(f"{name} gave NaN or infinite values in {key}", do="check the encoder's weights")
@@ -116,9 +131,12 @@ def read_targets(store: Store, name: str, folder: Path | None = None) -> Targets
     try:
         arrays = {key: np.asarray(array[:]) for key, array in zarr.open_group(path, mode="r").arrays()}
         values = arrays["embedding"]
-        spoken = arrays.get("captions", np.zeros((0, values.shape[1]), np.float32))
-        if len(values) != len(store.clips) or (len(spoken) and len(spoken) != len(captions)):
-            raise ValueError(f"{len(values)} vectors of {len(store.clips)} clips")
+        if values.ndim < 2 or len(values) != len(store.clips):
+            raise ValueError(f"values of the shape {values.shape} for {len(store.clips)} clips")
+        # Tokens and latents share no space with captions.
+        spoken = arrays.get("captions", np.zeros((0, values.shape[1] if values.ndim == 2 else 0), np.float32))
+        if len(spoken) and (len(spoken) != len(captions) or spoken.shape[1:] != values.shape[1:]):
+            raise ValueError(f"vectors of the shape {spoken.shape} for {len(captions)} captions")
     except MemoryError:
         raise
     # Broken metadata and chunks surface as whatever the codec in question throws.

@@ -11,9 +11,9 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from diffusers.pipelines.wan.pipeline_wan_video2video import WanVideoToVideoPipeline
 
 from brainreel.errors import UsageError, WeightsError
-from brainreel.generate.registry import identify_generator, load_generator
+from brainreel.generate.registry import GeneratorSource, load_generator
 from brainreel.generate.wan import WanGenerator
-from brainreel.generate.wan_weights import Size, parameters
+from brainreel.generate.wan_weights import Size, count_parameters
 from brainreel.regress import Conditions
 from brainreel.sandbox import networks
 from brainreel.sandbox.words import TOKENS
@@ -68,7 +68,8 @@ def test_text_to_video_is_the_pipelines_own(folder):
 
 
 def test_prompt_embeddings_stand_for_the_caption(wan, weights):
-    text, _ = pipeline(weights).encode_prompt(CAPTIONS, None, False, max_sequence_length=TOKENS)
+    with torch.no_grad():
+        text, _ = pipeline(weights).encode_prompt(CAPTIONS, None, False, max_sequence_length=TOKENS)
     assert text[2, 3:].abs().sum() == 0
     said = wan.generate(Conditions(["a", "b", "c"], {}, CAPTIONS), **FAST)
     read = wan.generate(Conditions(["a", "b", "c"], {"text": text.numpy()}, ["other words"] * 3), **FAST)
@@ -88,7 +89,9 @@ def test_video_to_video_is_the_pipelines_own_on_noisy_latents(folder, given):
     sigma = sigmas[8 - left]
     wanted = other(
         prompt_embeds=torch.from_numpy(some.vectors["text"]),
-        negative_prompt_embeds=other.encode_prompt("", None, False, max_sequence_length=TOKENS)[0].expand(3, -1, -1),
+        negative_prompt_embeds=pipeline(folder)
+        .encode_prompt("", None, False, max_sequence_length=TOKENS)[0]
+        .repeat(3, 1, 1),
         latents=(1 - sigma) * torch.from_numpy(some.vectors["latent"]) + sigma * noise(some.clip_id),
         num_inference_steps=8,
         strength=(left + 0.5) / 8,
@@ -101,9 +104,7 @@ def test_video_to_video_is_the_pipelines_own_on_noisy_latents(folder, given):
 def test_without_strength_the_latents_are_decoded(wan, given, weights):
     some = given.take([4])
     vae = pipeline(weights).vae
-    mean, std = (
-        torch.tensor(vae.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std")
-    )
+    mean, std = (torch.tensor(vae.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std"))
     with torch.no_grad():
         decoded = vae.decode(torch.from_numpy(some.vectors["latent"]) * std + mean).sample
     wanted = uint8((decoded.permute(0, 2, 3, 4, 1) / 2 + 0.5).clamp(0, 1))
@@ -234,19 +235,40 @@ def test_weights_that_are_not_there_are_one_sentence(tmp_path, monkeypatch):
         WanGenerator(tmp_path)
     with pytest.raises(WeightsError, match="no flow matching one"):
         WanGenerator(save_pipeline(tmp_path / "noise", "noise"))
-    with pytest.raises(WeightsError, match="video.json cannot be read"):
-        (tmp_path / "noise" / "video.json").write_text('{"frames": 5, "sides": 3}')
+    (tmp_path / "noise" / "video.json").write_text('{"frames": 5, "sides": 3}')
+    with pytest.raises(WeightsError, match=r"video\.json cannot be read"):
         WanGenerator(tmp_path / "noise")
+
+
+def test_of_two_transformers_the_second_takes_the_low_noise(tmp_path, given):
+    """Wan 2.2: below the boundary only the second is asked."""
+    from diffusers.pipelines.wan.pipeline_wan import WanPipeline as Pipeline
+
+    one = pipeline(save_pipeline(tmp_path / "one"))
+    torch.manual_seed(7)
+    second = networks.transformer()
+    both = {**one.components, "transformer_2": second, "boundary_ratio": 0.8}
+    Pipeline(**both).save_pretrained(tmp_path / "two")
+    Pipeline(**{**one.components, "transformer": second}).save_pretrained(tmp_path / "second")
+    for name in ("two", "second"):
+        shutil.copy(tmp_path / "one" / "video.json", tmp_path / name)
+    some, models = given.take([0]), [WanGenerator(tmp_path / name) for name in ("one", "two", "second")]
+    low = [model.generate(some, **FAST).frames for model in models]
+    assert np.array_equal(low[1], low[2])
+    assert apart(low[0], low[1]) > 1
+    text = [model.generate(some, **FAST, mode="text-to-video").frames for model in models]
+    assert apart(text[0], text[1]) > 1
+    assert apart(text[2], text[1]) > 1
 
 
 def test_generators_by_name(weights, wan):
     assert load_generator("wan", weights=weights, device="cpu").identity == wan.identity
-    assert identify_generator("wan", str(weights), "cpu") == wan.identity
+    assert GeneratorSource("wan", str(weights), "cpu").identity == wan.identity
     assert wan.identity["size"] == SIZE
     with pytest.raises(UsageError, match=r"no generator 'sora' \(known: wan\)"):
         load_generator("sora", weights=weights)
 
 
 def test_parameters_are_counted_without_loading(weights):
-    assert parameters(weights, "transformer") == sum(p.numel() for p in networks.transformer().parameters())
-    assert parameters("nobody/nothing", "transformer") is None
+    assert count_parameters(weights)["transformer"] == sum(p.numel() for p in networks.transformer().parameters())
+    assert count_parameters("nobody/nothing") == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +27,46 @@ def load_generator(name: str = "wan", *, weights: str | Path, device: str = "aut
         UsageError: no such generator, no such device.
         WeightsError: the weights cannot be loaded.
     """
-    return _known(name)(weights, str(pick_device(device)))
+    return GeneratorSource(name, weights, device).load()
 
 
-def identify_generator(name: str, weights: str | Path, device: str) -> dict[str, Any]:
-    """The `Generator.identity` that `load_generator` would give, without loading anything."""
-    return _known(name).identify(weights, str(pick_device(device)))
+@dataclass(frozen=True)
+class GeneratorSource:
+    """A video model that is not loaded yet: what can be told of it is told from its files alone.
 
+    Raises:
+        UsageError: no such generator, no such device.
+        WeightsError: from what follows, if the weights are not there.
+    """
 
-def _known(name: str) -> type[WanGenerator]:
-    if name not in GENERATORS:
-        raise UsageError(f"there is no generator {alternatives(name, GENERATORS)}")
-    return GENERATORS[name]
+    name: str
+    weights: str | Path
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.name not in GENERATORS:
+            raise UsageError(f"there is no generator {alternatives(self.name, GENERATORS)}")
+        object.__setattr__(self, "device", str(pick_device(self.device)))
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """See `Generator`."""
+        return GENERATORS[self.name].takes
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """See `Generator`."""
+        return GENERATORS[self.name].identify(self.weights, self.device)
+
+    @cached_property
+    def parameters(self) -> dict[str, float]:
+        """How many parameters its networks have; empty if the weights are not on this machine."""
+        return GENERATORS[self.name].parameters(self.weights)
+
+    def load(self) -> Generator:
+        """The generator itself."""
+        return self._loaded
+
+    @cached_property
+    def _loaded(self) -> Generator:
+        return GENERATORS[self.name](self.weights, self.device)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from brainreel.errors import UsageError
 from brainreel.generate.protocol import Mode, Videos, batches, choose_mode
-from brainreel.generate.wan_weights import Size, identify, load_pipeline, read_size
+from brainreel.generate.wan_weights import Size, count_parameters, identify, load_pipeline, read_size
 from brainreel.regress.conditions import Conditions
 from brainreel.training.randomness import generator
 
@@ -64,6 +64,11 @@ class WanGenerator:
         """The identity that a generator with these arguments would have, without loading it."""
         size = read_size(weights) or Size()
         return {**identify(weights, default_dtype(device)), "size": size._asdict()}
+
+    @staticmethod
+    def parameters(weights: str | Path) -> dict[str, float]:
+        """How many parameters each network has, without loading them; empty if they are not on this machine."""
+        return count_parameters(weights)
 
     def together(self, conditions: Conditions) -> int:
         """See `Generator.together`."""
@@ -145,9 +150,9 @@ class WanGenerator:
         return self._prompts(some.captions, self._tokens)
 
     def _prompts(self, said: list[str], tokens: int) -> Float[Tensor, "clips tokens dim"]:
-        return self._pipeline.encode_prompt(
-            prompt=said, do_classifier_free_guidance=False, max_sequence_length=tokens
-        )[0]
+        return self._pipeline.encode_prompt(prompt=said, do_classifier_free_guidance=False, max_sequence_length=tokens)[
+            0
+        ]
 
     def _unconditional(self, text: Float[Tensor, "clips tokens dim"]) -> Float[Tensor, "clips tokens dim"]:
         """The empty prompt's embeddings, computed once."""

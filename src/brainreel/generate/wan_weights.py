@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,25 +76,21 @@ def read_size(weights: str | Path) -> Size | None:
         ) from error
 
 
-def parameters(weights: str | Path, part: str) -> float | None:
-    """How many parameters a part of the pipeline has, from the heads of its files; None if they are not here."""
+def count_parameters(weights: str | Path) -> dict[str, float]:
+    """How many parameters each network has, from the heads of its files; empty if they are not on this machine."""
     from safetensors import SafetensorError, safe_open
 
     source = resolve(weights)
     folder = Path(source) if Path(source).is_dir() else cached(source)
-    files = sorted((folder / part).glob("*.safetensors")) if folder else []
-    total = 0
+    counts: dict[str, float] = {}
     try:
-        for path in files:
+        for path in sorted(folder.glob("*/*.safetensors")) if folder else ():
             with safe_open(path, framework="numpy") as file:
-                for name in file.keys():  # noqa: SIM118  not a dict
-                    count = 1
-                    for side in file.get_slice(name).get_shape():
-                        count *= side
-                    total += count
+                shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  not a dict
+            counts[path.parent.name] = counts.get(path.parent.name, 0.0) + sum(math.prod(shape) for shape in shapes)
     except (OSError, SafetensorError) as error:
         raise unreadable(source, error) from error
-    return float(total) or None
+    return counts
 
 
 def load_pipeline(weights: str | Path, device: str, dtype: str) -> Any:
@@ -122,6 +119,7 @@ def load_pipeline(weights: str | Path, device: str, dtype: str) -> Any:
                 dtype={"default": wanted, "vae": torch.float32},
                 use_safetensors=True,
             )
+            _refuse_absent(pipeline)
         except Exception as error:  # Broken files end in whatever diffusers, safetensors or json raise.
             raise unreadable(source, error) from error
     _check_schedule(source, pipeline.scheduler)
@@ -142,10 +140,18 @@ def unreadable(source: str, error: Exception) -> WeightsError:
     )
 
 
+def _refuse_absent(pipeline: Any) -> None:
+    """diffusers leaves weights that the files lack without any numbers, and only logs it."""
+    for part in ("transformer", "transformer_2", "vae"):
+        module = getattr(pipeline, part)
+        for name, value in module.named_parameters() if module is not None else ():
+            if value.is_meta:
+                raise OSError(f"the {part} lacks {name}")
+
+
 def _check_schedule(source: str, scheduler: Any) -> None:
-    scheduler.set_timesteps(4)
-    sigmas = [float(sigma) for sigma in scheduler.sigmas]
-    if scheduler.order != 1 or max(sigmas) > 1 or sigmas[-1] != 0 or sigmas != sorted(sigmas, reverse=True):
+    flow = type(scheduler).__name__.startswith("FlowMatch") or scheduler.config.get("use_flow_sigmas", False)
+    if not flow or scheduler.order != 1:
         raise WeightsError(
             f"the scheduler of {source!r} is no flow matching one ({type(scheduler).__name__})",
             expected="noise levels from 1 down to 0, one network pass a step",

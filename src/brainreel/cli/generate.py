@@ -1,0 +1,55 @@
+"""Stage 3: make the videos of everybody's test clips from the conditions that `brainreel regress` left in RUN.
+
+Video-to-video where the conditions hold latents: these get as much noise as --strength says and are denoised under the
+same text. Else text-to-video. Killed, the same command goes on with the next clips. Arrays without any loss go below
+RUN/generate, for scores; playable files below RUN/reconstructions, for people.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from brainreel.cli.output import show
+from brainreel.cli.parse import Device, DryRun, Json
+from brainreel.generate.config import GenerateConfig
+
+EXAMPLE = "brainreel generate runs/mine --weights Wan-AI/Wan2.1-T2V-1.3B-Diffusers --clips 20"
+
+
+def run(
+    experiment: Annotated[Positional[Path], arg(metavar="RUN", help="an experiment's folder")],
+    *,
+    weights: Annotated[str, arg(metavar="ID_OR_DIR", help="the video model: hub id or folder of a diffusers pipeline")],
+    generator: Annotated[str, arg(metavar="NAME", help="which family of video models")] = "wan",
+    clips: Annotated[
+        int | None, arg(metavar="N", help="only so many of each dataset, the same for everybody; default: all")
+    ] = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+    json: Json = None,
+    config: Annotated[GenerateConfig, arg(name="")] = GenerateConfig(),  # noqa: B008  frozen
+) -> None:
+    """Generate."""
+    from brainreel.cli.run import foretell
+    from brainreel.experiment import Experiment
+    from brainreel.generate.registry import GeneratorSource
+    from brainreel.pipeline.generate_stage import find_parts, generate_outlook, generate_stages
+    from brainreel.pipeline.reconstructions import write_reconstructions
+    from brainreel.progress import say
+
+    source, opened = GeneratorSource(generator, weights, device), Experiment(experiment)
+    parts = find_parts(opened, clips=clips)
+    outlook = generate_outlook(opened, parts, config, source)
+    if not (outlook.idle or source.parameters):
+        say(f"{weights} has not been fetched to this machine yet: the estimate knows no time")
+    if foretell(outlook, dry_run, json):
+        return
+    with opened.lock():
+        stages = generate_stages(opened, parts, config, source)
+        if not any(stage.ran for stage in stages):
+            say("everything is up to date: nothing to generate")
+        top = write_reconstructions(opened, parts, stages)
+    show(f"{sum(len(part.conditions) for part in parts)} videos below {experiment / 'generate'}, to watch: {top}")

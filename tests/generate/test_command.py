@@ -66,11 +66,10 @@ def test_the_whole_way(run, weights, monkeypatch, tmp_path):
     monkeypatch.setattr(
         WanGenerator, "generate", lambda self, some, **kw: asked.append(some.clip_id) or generate(self, some, **kw)
     )
-    code, out, err = call("generate", run, "--weights", weights, *FLAGS, "--json", tmp_path / "no.json")
+    code, out, err = call("generate", run, "--weights", weights, *FLAGS, "--json", tmp_path / "made.json")
     assert code == 0, err
-    assert "20 videos" not in out
-    assert "40 videos" not in out
-    assert "videos below" in out
+    assert out.startswith("40 videos below")
+    assert json.loads((tmp_path / "made.json").read_text())["videos"] == 40
     # Two people in two seeds and folds, and both controls once for both seeds.
     assert len(asked) == 2 * 2 * 2 + 2 * 2
     stage = run / "generate/mine/seed-0/fold-0/small"
@@ -85,13 +84,14 @@ def test_the_whole_way(run, weights, monkeypatch, tmp_path):
     video = read_video(run / "reconstructions/small/sub-01/a.mp4")
     assert video.source.fps == pytest.approx(8)
     kept = np.load(stage / "sub-01" / "a.npy")
-    assert np.abs(video.frames.astype(int) - kept).mean() < 20
+    # Half the colour resolution is lost; brightness is not.
+    assert np.corrcoef(video.frames.mean(-1).ravel(), kept.mean(-1).ravel())[0, 1] > 0.7
 
     asked.clear()
     stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*.*") if path.suffix in (".npy", ".mp4")}
     code, out, err = call("generate", run, "--weights", weights, *FLAGS)
     assert code == 0
-    assert "nothing to generate" in err
+    assert "nothing to do" in err
     assert asked == []
     assert stamps == {path: path.stat().st_mtime_ns for path in run.rglob("*.*") if path.suffix in (".npy", ".mp4")}
 

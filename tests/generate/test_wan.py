@@ -155,6 +155,16 @@ def test_weights_saved_in_half_precision_are_computed_in_single(wan):
     assert {p.dtype for part in parts for p in part.parameters()} == {torch.float32}
 
 
+def test_in_half_precision_videos_are_nearly_the_same(wan, weights, given):
+    half = WanGenerator(weights, dtype="bfloat16")
+    assert half._pipeline.transformer.dtype == torch.bfloat16
+    assert half._pipeline.vae.dtype == torch.float32
+    assert half.identity["dtype"] == "bfloat16"
+    some = Conditions(["a", "b"], {"latent": given.vectors["latent"][:2]}, CAPTIONS[:2])
+    one, other = (model.generate(some, **FAST).frames.astype(float) for model in (wan, half))
+    assert 0 < np.abs(one - other).mean() < 3
+
+
 def test_a_size_that_nobody_states_is_the_latents(weights, tmp_path, given):
     bare = shutil.copytree(weights, tmp_path / "bare")
     (bare / "video.json").unlink()

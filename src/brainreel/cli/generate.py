@@ -12,8 +12,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from brainreel.cli.output import show
-from brainreel.cli.parse import Device, DryRun, Json
+from brainreel.cli.output import show, write_result
+from brainreel.cli.parse import DryRun, Json
 from brainreel.generate.config import GenerateConfig
 
 EXAMPLE = "brainreel generate runs/mine --weights Wan-AI/Wan2.1-T2V-1.3B-Diffusers --clips 20"
@@ -27,7 +27,7 @@ def run(
     clips: Annotated[
         int | None, arg(metavar="N", help="only so many of each dataset, the same for everybody; default: all")
     ] = None,
-    device: Device = "auto",
+    device: Annotated[str, arg(help="auto, cpu, cuda, cuda:N or mps; CUDA computes in bfloat16")] = "auto",
     dry_run: DryRun = False,
     json: Json = None,
     config: Annotated[GenerateConfig, arg(name="")] = GenerateConfig(),  # noqa: B008  frozen
@@ -50,6 +50,9 @@ def run(
     with opened.lock():
         stages = generate_stages(opened, parts, config, source)
         if not any(stage.ran for stage in stages):
-            say("everything is up to date: nothing to generate")
+            say("everything is up to date: nothing to do")
         top = write_reconstructions(opened, parts, stages)
-    show(f"{sum(len(part.conditions) for part in parts)} videos below {experiment / 'generate'}, to watch: {top}")
+    made = sum(len(part.conditions) for part in parts)
+    result = {"videos": made, "reconstructions": str(top), "stages": [str(stage.path) for stage in stages]}
+    write_result(json, {**result, "ran": sum(stage.ran for stage in stages), "generator": source.identity})
+    show(f"{made} videos below {experiment / 'generate'}, to watch: {top}")

@@ -177,18 +177,16 @@ class WanGenerator:
 
     def _video_size(self, conditions: Conditions) -> tuple[int, int, int]:
         """Frames, height and width: the latents' where there are any."""
-        size, wanted = tuple(self.size[:3]), None
+        size: tuple[int, int, int] = self.size[:3]
         in_time, in_space = self._pipeline.vae_scale_factor_temporal, self._pipeline.vae_scale_factor_spatial
         if "latent" in conditions.vectors:
-            wanted = self._latent_shape(size)
             shape = conditions.vectors["latent"].shape[1:]
-            if len(shape) == 4 and self._stated is None:
+            if len(shape) == 4 and all(shape) and self._stated is None:
                 size = ((shape[1] - 1) * in_time + 1, shape[2] * in_space, shape[3] * in_space)
-                wanted = (wanted[0], *shape[1:])
-            if shape != wanted or not all(shape):
+            if shape != self._latent_shape(size):
                 raise UsageError(
                     f"latents of shape {shape} per clip",
-                    expected=f"{wanted} (channels, frames, height, width)",
+                    expected=f"{self._latent_shape(size)} (channels, frames, height, width)",
                     do="regress the latents of this generator's own autoencoder",
                 )
         patch = self._network.config.patch_size

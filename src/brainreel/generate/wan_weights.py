@@ -108,9 +108,10 @@ def load_pipeline(weights: str | Path, device: str, dtype: str) -> Any:
     with _quiet(transformers, diffusers):
         try:
             # Apart from the rest: transformers puts random numbers in the place of missing weights, and says so only here.
-            text_encoder, loaded = transformers.UMT5EncoderModel.from_pretrained(
+            found: Any = transformers.UMT5EncoderModel.from_pretrained(
                 source, subfolder="text_encoder", dtype=wanted, use_safetensors=True, output_loading_info=True
             )
+            text_encoder, loaded = found
             if absent := sorted(loaded["missing_keys"]):
                 raise OSError(f"the text encoder lacks {absent[0]}")
             pipeline = WanPipeline.from_pretrained(

@@ -149,7 +149,7 @@ def test_clips_that_more_people_saw_come_first(tmp_path):
     for subject, clips in (("s1", ["a", "b", "x"]), ("s2", ["x", "c"])):
         conditions(clips, 0).write(tmp_path / f"regress/m/seed-0/fold-0/conditions/d/{subject}.safetensors")
     parts = find_parts(Experiment(tmp_path), clips=1)
-    assert [part.conditions.clip_id for part in parts] == [["x"], ["x"]]
+    assert [part.clip_id for part in parts] == [("x",), ("x",)]
 
 
 def test_dry_run_estimates_and_changes_nothing(run, weights, tmp_path):

@@ -36,23 +36,23 @@ def run(
     from brainreel.cli.run import foretell
     from brainreel.experiment import Experiment
     from brainreel.generate.registry import GeneratorSource
-    from brainreel.pipeline.generate_stage import find_parts, generate_outlook, generate_stages
+    from brainreel.pipeline.generate_stage import find_parts, generate_outlook, generate_stages, plan_tasks
     from brainreel.pipeline.reconstructions import write_reconstructions
     from brainreel.progress import say
 
     source, opened = GeneratorSource(generator, weights, device), Experiment(experiment)
-    parts = find_parts(opened, clips=clips)
-    outlook = generate_outlook(opened, parts, config, source)
+    tasks = plan_tasks(opened, find_parts(opened, clips=clips), config, source)
+    outlook = generate_outlook(opened, tasks)
     if not (outlook.idle or source.parameters):
         say(f"{weights} has not been fetched to this machine yet: the estimate knows no time")
     if foretell(outlook, dry_run, json):
         return
     with opened.lock():
-        stages = generate_stages(opened, parts, config, source)
+        stages = generate_stages(opened, tasks, config, source)
         if not any(stage.ran for stage in stages):
             say("everything is up to date: nothing to do")
-        top = write_reconstructions(opened, parts, stages)
-    made = sum(len(part.conditions) for part in parts)
+        top = write_reconstructions(opened, tasks, stages)
+    made = sum(len(task.part.clip_id) for task in tasks)
     result = {"videos": made, "reconstructions": str(top), "stages": [str(stage.path) for stage in stages]}
     write_result(json, {**result, "ran": sum(stage.ran for stage in stages), "generator": source.identity})
     show(f"{made} videos below {experiment / 'generate'}, to watch: {top}")

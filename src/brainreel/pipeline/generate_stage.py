@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from brainreel.errors import ExperimentError, UsageError
 from brainreel.experiment import Experiment, Stage
 from brainreel.files import is_plain
 from brainreel.generate.config import GenerateConfig
-from brainreel.generate.protocol import choose_mode
+from brainreel.generate.protocol import Mode, choose_mode
 from brainreel.generate.registry import GeneratorSource
 from brainreel.generate.runs import fingerprint, reconstruct
 from brainreel.pipeline.costs import Cost, generate_cost
@@ -28,14 +29,19 @@ GENERATING = ("files.py", "regress/conditions.py", "generate", "training/randomn
 
 @dataclass(frozen=True)
 class Part:
-    """The conditions of one subject (or control) from one training of stage 2, in one fold."""
+    """The conditions of one subject (or control) from one training of stage 2, in one fold; read when needed.
+
+    Attributes:
+        clip_id: The clips that are wanted of the file.
+    """
 
     method: str
     seed: int
     fold: int
     dataset: str
     subject: str
-    conditions: Conditions
+    path: Path
+    clip_id: tuple[str, ...]
 
     @property
     def stage(self) -> str:
@@ -47,23 +53,20 @@ class Part:
         """Whether nobody's brain is in it."""
         return self.subject in (TRUTH, MEAN)
 
-    def step(self, config: GenerateConfig, source: GeneratorSource) -> Step:
-        """What the videos depend on."""
-        mode = choose_mode(self.conditions, source.takes, config.mode)
-        settings = {**config.affecting(), "mode": mode, "generator": source.identity, "clips": self.conditions.clip_id}
-        return Step(self.stage, settings, {"conditions": fingerprint(self.conditions)}, GENERATING)
+    def conditions(self) -> Conditions:
+        """What the file holds of the clips."""
+        whole = Conditions.read(self.path)
+        row = {clip: index for index, clip in enumerate(whole.clip_id)}
+        return whole.take([row[clip] for clip in self.clip_id])
 
-    def cost(self, config: GenerateConfig, source: GeneratorSource) -> Cost:
-        """Of all its clips."""
-        size = tuple(source.identity["size"][side] for side in ("frames", "height", "width"))
-        done = 1.0
-        if choose_mode(self.conditions, source.takes, config.mode) == "video-to-video":
-            done = config.strength
-            # Wan's scale; others' differ, and this is an estimate.
-            frames, height, width = self.conditions.vectors["latent"].shape[2:]
-            size = (4 * frames - 3, 8 * height, 8 * width)
-        passes = config.steps * done * (2 if config.guidance > 1 else 1)
-        return generate_cost(len(self.conditions), passes, source.parameters, size)
+
+class Task(NamedTuple):
+    """A part with what its videos depend on, the hash of that, and what they would cost."""
+
+    part: Part
+    step: Step
+    key: str
+    cost: Cost
 
 
 def find_parts(experiment: Experiment, *, clips: int | None = None) -> list[Part]:
@@ -81,7 +84,15 @@ def find_parts(experiment: Experiment, *, clips: int | None = None) -> list[Part
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips}", expected="at least one")
     parts = [
-        Part(folder.parents[1].name, _number(folder.parent), _number(folder), dataset, subject, Conditions.read(path))
+        Part(
+            folder.parents[1].name,
+            _number(folder.parent),
+            _number(folder),
+            dataset,
+            subject,
+            path,
+            tuple(Conditions.read(path).clip_id),
+        )
         for folder in sorted(experiment.root.glob("regress/*/seed-*/fold-*"), key=_place)
         for dataset, subject, path in _files(folder)
     ]
@@ -90,14 +101,10 @@ def find_parts(experiment: Experiment, *, clips: int | None = None) -> list[Part
     if clips is None:
         return parts
     chosen = choose_clips(parts, clips)
-    limited = []
-    for part in parts:
-        rows = [row for row, clip in enumerate(part.conditions.clip_id) if clip in chosen[part.dataset]]
-        if rows:
-            limited.append(
-                Part(part.method, part.seed, part.fold, part.dataset, part.subject, part.conditions.take(rows))
-            )
-    return limited
+    limited = [
+        replace(part, clip_id=tuple(clip for clip in part.clip_id if clip in chosen[part.dataset])) for part in parts
+    ]
+    return [part for part in limited if part.clip_id]
 
 
 def choose_clips(parts: Sequence[Part], clips: int) -> dict[str, set[str]]:
@@ -107,7 +114,7 @@ def choose_clips(parts: Sequence[Part], clips: int) -> dict[str, set[str]]:
     seen: dict[str, dict[str, set[str]]] = {}
     for part in parts:
         there = seen.setdefault(part.dataset, {})
-        for clip in part.conditions.clip_id:
+        for clip in part.clip_id:
             there.setdefault(clip, set()).update(() if part.is_control else (part.subject,))
     return {
         dataset: set(
@@ -117,21 +124,34 @@ def choose_clips(parts: Sequence[Part], clips: int) -> dict[str, set[str]]:
     }
 
 
-def generate_outlook(
+def plan_tasks(
     experiment: Experiment, parts: Sequence[Part], config: GenerateConfig, source: GeneratorSource
-) -> Outlook:
-    """What `generate_stages` would do; changes nothing. Equal conditions cost once."""
-    stages, counted = [], set[str]()
+) -> list[Task]:
+    """What has to be made and what it depends on; equal conditions cost once.
+
+    Raises:
+        UsageError: conditions that the generator cannot be given.
+    """
+    tasks, counted = [], set[str]()
     for part in parts:
-        step = part.step(config, source)
+        conditions = part.conditions()
+        mode = choose_mode(conditions, source.takes, config.mode)
+        settings = {**config.affecting(), "mode": mode, "generator": source.identity, "clips": conditions.clip_id}
+        step = Step(part.stage, settings, {"conditions": fingerprint(conditions)}, GENERATING)
         key = experiment.key(step.settings, step.inputs, step.code)
-        stages.append((part.stage, step.state(experiment), Cost() if key in counted else part.cost(config, source)))
+        cost = Cost() if key in counted else _cost(conditions, mode, config, source)
+        tasks.append(Task(part, step, key, cost))
         counted.add(key)
-    return Outlook(tuple(stages))
+    return tasks
+
+
+def generate_outlook(experiment: Experiment, tasks: Sequence[Task]) -> Outlook:
+    """What `generate_stages` would do; changes nothing."""
+    return Outlook(tuple((task.part.stage, task.step.state(experiment), task.cost) for task in tasks))
 
 
 def generate_stages(
-    experiment: Experiment, parts: Sequence[Part], config: GenerateConfig, source: GeneratorSource
+    experiment: Experiment, tasks: Sequence[Task], config: GenerateConfig, source: GeneratorSource
 ) -> list[Stage]:
     """Make the videos of every part that is not up to date, resuming clip by clip; loads the generator if any is.
 
@@ -140,22 +160,32 @@ def generate_stages(
     """
     stages: list[Stage] = []
     made: dict[str, Path] = {}
-    for number, part in enumerate(parts, start=1):
-        step = part.step(config, source)
-        twin = made.get(experiment.key(step.settings, step.inputs, step.code))
-        what = f"{part.dataset}/{part.subject} ({number} of {len(parts)})"
-        work = partial(_make, part.conditions, source, config, twin, what)
-        stages.append(step.run(experiment, work, seed=config.seed, device=source.device))
-        made.setdefault(stages[-1].key, stages[-1].path)
+    for number, task in enumerate(tasks, start=1):
+        what = f"{task.part.dataset}/{task.part.subject} ({number} of {len(tasks)})"
+        work = partial(_make, task.part, source, config, made.get(task.key), what)
+        stages.append(task.step.run(experiment, work, seed=config.seed, device=source.device))
+        made.setdefault(task.key, stages[-1].path)
     return stages
 
 
 def _make(
-    conditions: Conditions, source: GeneratorSource, config: GenerateConfig, twin: Path | None, what: str, folder: Path
+    part: Part, source: GeneratorSource, config: GenerateConfig, twin: Path | None, what: str, folder: Path
 ) -> None:
     for path in _results(twin) if twin else ():
         shutil.copy2(path, folder / path.name)
-    reconstruct(conditions, source.load(), folder, config, what=what)
+    reconstruct(part.conditions(), source.load(), folder, config, what=what)
+
+
+def _cost(conditions: Conditions, mode: Mode, config: GenerateConfig, source: GeneratorSource) -> Cost:
+    size = tuple(source.identity["size"][side] for side in ("frames", "height", "width"))
+    done = 1.0
+    if mode == "video-to-video":
+        done = config.strength
+        # Wan's scale; others' differ, and this is an estimate.
+        frames, height, width = conditions.vectors["latent"].shape[-3:]
+        size = (4 * frames - 3, 8 * height, 8 * width)
+    passes = config.steps * done * (2 if config.guidance > 1 else 1)
+    return generate_cost(len(conditions), passes, source.parameters, size)
 
 
 def _results(folder: Path) -> Iterator[Path]:

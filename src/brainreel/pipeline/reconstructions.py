@@ -11,25 +11,26 @@ import numpy as np
 from brainreel.experiment import Experiment, Stage
 from brainreel.files import write_json
 from brainreel.generate.runs import read_generation
-from brainreel.pipeline.generate_stage import Part
+from brainreel.pipeline.generate_stage import Part, Task
 from brainreel.progress import track
 from brainreel.video import write_video
 
 RECORD = "sources.json"
 
 
-def write_reconstructions(experiment: Experiment, parts: Sequence[Part], stages: Sequence[Stage]) -> Path:
-    """Write ``reconstructions/<dataset>/<subject>/<clip_id>.mp4`` of the first part that has the clip.
+def write_reconstructions(experiment: Experiment, tasks: Sequence[Task], stages: Sequence[Stage]) -> Path:
+    """Write ``reconstructions/<dataset>/<subject>/<clip_id>.mp4`` of the first method, seed and fold that
+    has the clip.
 
-    ``sources.json`` says which stage each is from; what is there already from that stage stays, what no part has any
+    ``sources.json`` says which stage each is from; what is there already from that stage stays, what none has any
     more is removed. Controls have none.
     """
     top = experiment.root / "reconstructions"
     wanted: dict[str, dict[str, tuple[Part, Stage]]] = {}
-    for part, stage in zip(parts, stages, strict=True):
+    for (part, *_), stage in zip(tasks, stages, strict=True):
         if not part.is_control:
             clips = wanted.setdefault(f"{part.dataset}/{part.subject}", {})
-            for clip in part.conditions.clip_id:
+            for clip in part.clip_id:
                 clips.setdefault(clip, (part, stage))
     there = _read(top / RECORD)
     sources = {

@@ -13,7 +13,7 @@ from diffusers.pipelines.wan.pipeline_wan_video2video import WanVideoToVideoPipe
 from brainreel.errors import UsageError, WeightsError
 from brainreel.generate.registry import GeneratorSource, load_generator
 from brainreel.generate.wan import WanGenerator
-from brainreel.generate.wan_weights import Size, count_parameters
+from brainreel.generate.wan_weights import Size, count_parameters, identify
 from brainreel.regress import Conditions
 from brainreel.sandbox import networks
 from brainreel.sandbox.words import TOKENS
@@ -143,6 +143,12 @@ def test_guidance_up_to_one_is_none(wan, given):
     without = wan.generate(some, **{**FAST, "guidance": 1.0}).frames
     assert np.array_equal(without, wan.generate(some, **{**FAST, "guidance": 0.0}).frames)
     assert apart(without, wan.generate(some, **FAST).frames) > 0
+
+
+def test_latents_have_the_rate_of_their_clips(wan, given):
+    known = Conditions(["a"], {k: v[:1] for k, v in given.vectors.items()}, [], {"fps": 29.7})
+    assert wan.generate(known, **FAST).fps == 29.7
+    assert wan.generate(known, **FAST, mode="text-to-video").fps == 8
 
 
 def test_no_clips_no_videos(wan, given):
@@ -282,3 +288,16 @@ def test_generators_by_name(weights, wan):
 def test_parameters_are_counted_without_loading(weights):
     assert count_parameters(weights)["transformer"] == sum(p.numel() for p in networks.transformer().parameters())
     assert count_parameters("nobody/nothing") == {}
+
+
+def test_a_hub_id_is_known_by_its_revision(weights, tmp_path, monkeypatch):
+    there = tmp_path / "models--me--tiny"
+    shutil.copytree(weights, there / "snapshots" / "0a1b2c")
+    (there / "refs").mkdir()
+    (there / "refs" / "main").write_text("0a1b2c")
+    assert identify("me/tiny", "float32")["revision"] is None
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert identify("me/tiny", "float32") == {
+        "generator": "wan", "dtype": "float32", "hub": "me/tiny", "revision": "0a1b2c",
+    }  # fmt: skip
+    assert count_parameters("me/tiny") == count_parameters(weights)

@@ -41,7 +41,10 @@ def run(
     from brainreel.progress import say
 
     source, opened = GeneratorSource(generator, weights, device), Experiment(experiment)
-    tasks = plan_tasks(opened, find_parts(opened, clips=clips), config, source)
+    parts = find_parts(opened, clips=clips)
+    if not dry_run:
+        source.fetch()
+    tasks = plan_tasks(opened, parts, config, source)
     outlook = generate_outlook(opened, tasks)
     if not (outlook.idle or source.parameters):
         say(f"{weights} has not been fetched to this machine yet: the estimate knows no time")

@@ -59,7 +59,7 @@ class Generator(Protocol):
         """Make a video of every clip.
 
         Args:
-            conditions: What is known of the clips.
+            conditions: What is known of the clips. Their fact ``fps``, if there, is the rate of their latents' frames.
             steps: Of the whole denoising; video-to-video does the last of them.
             strength: 0 to 1, how much noise the regressed latents get (video-to-video only).
             guidance: Weight of classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598); up to 1: none.

@@ -63,6 +63,11 @@ class GeneratorSource:
         """How many parameters its networks have; empty if the weights are not on this machine."""
         return GENERATORS[self.name].parameters(self.weights)
 
+    def fetch(self) -> None:
+        """Have the weights on this machine: only then is the revision known that belongs to the identity."""
+        if not GENERATORS[self.name].parameters(self.weights):
+            self.load()
+
     def load(self) -> Generator:
         """The generator itself."""
         return self._loaded

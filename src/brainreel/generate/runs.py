@@ -87,8 +87,8 @@ def read_generation(folder: Path) -> dict[str, Any]:
 
 
 def fingerprint(conditions: Conditions) -> str:
-    """SHA-256 over everything that videos are made from; where it comes from does not count."""
-    digest = hashlib.sha256(json.dumps([conditions.clip_id, conditions.captions]).encode())
+    """SHA-256 over everything that videos are made from; the facts that tell where it comes from do not count."""
+    digest = hashlib.sha256(json.dumps([conditions.clip_id, conditions.captions, conditions.facts.get("fps")]).encode())
     for name, values in sorted(conditions.vectors.items()):
         values = np.ascontiguousarray(values, np.float32)
         digest.update(f"{name} {values.shape}".encode())

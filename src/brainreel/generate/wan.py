@@ -94,7 +94,9 @@ class WanGenerator:
         for some in batches(conditions, self.together(conditions)):
             latents, first = self._start(some, size, mode, steps=steps, strength=strength, seed=seed)
             parts.append(self._denoise(latents, self._text(some), size, first, steps, guidance))
-        return Videos(np.concatenate(parts), float(self.size.fps))
+        # Latents of a clip fill its own time, whatever rate the model was trained at.
+        fps = conditions.facts.get("fps", self.size.fps) if mode == "video-to-video" else self.size.fps
+        return Videos(np.concatenate(parts), float(fps))
 
     def _start(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 from brainreel.errors import ExperimentError, UsageError
 from brainreel.experiment import Experiment, Stage
-from brainreel.files import is_plain
+from brainreel.files import is_plain, write_bytes
 from brainreel.generate.config import GenerateConfig
 from brainreel.generate.protocol import Mode, choose_mode
 from brainreel.generate.registry import GeneratorSource
@@ -172,7 +171,8 @@ def _make(
     part: Part, source: GeneratorSource, config: GenerateConfig, twin: Path | None, what: str, folder: Path
 ) -> None:
     for path in _results(twin) if twin else ():
-        shutil.copy2(path, folder / path.name)
+        # Whole or not at all: a file that is there counts as made.
+        write_bytes(folder / path.name, path.read_bytes())
     reconstruct(part.conditions(), source.load(), folder, config, what=what)
 
 

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from brainreel.errors import ExperimentError, UsageError
 from brainreel.experiment import Experiment, Stage
 from brainreel.files import is_plain, write_bytes
@@ -155,8 +157,18 @@ def generate_stages(
     """Make the videos of every part that is not up to date, resuming clip by clip; loads the generator if any is.
 
     Each stage's folder gets what `reconstruct` writes. Conditions that are equal to others' (the true ones of every
-    seed and method) are made once and copied.
+    seed and method) are made once and copied. A CPU computes with one thread, so that videos do not depend on how many
+    cores there are: sums in another order differ in their last bits.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if source.device == "cpu" else threads)
+    try:
+        return _run(experiment, tasks, config, source)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _run(experiment: Experiment, tasks: Sequence[Task], config: GenerateConfig, source: GeneratorSource) -> list[Stage]:
     stages: list[Stage] = []
     made: dict[str, Path] = {}
     for number, task in enumerate(tasks, start=1):

@@ -189,8 +189,8 @@ def test_a_size_that_nobody_states_is_the_latents(weights, tmp_path, given):
     ("change", "what"),
     [
         ({"latent": np.zeros((1, 4, 2, 4, 4), np.float32)}, r"latents of shape \(4, 2, 4, 4\)"),
-        ({"latent": np.zeros((1, 16, 2, 4), np.float32)}, r"latents of shape \(16, 2, 4\)"),
-        ({"latent": np.zeros((1, 16, 3, 4, 4), np.float32)}, r"expected \(16, 2, 4, 4\)"),
+        ({"latent": np.zeros((1, *LATENT[:3]), np.float32)}, rf"latents of shape \({LATENT[0]}, 2, 4\)"),
+        ({"latent": np.zeros((1, LATENT[0], 3, 4, 4), np.float32)}, rf"expected \({LATENT[0]}, 2, 4, 4\)"),
         ({"text": np.zeros((1, 24, 95), np.float32)}, r"expected \(tokens, 96\)"),
         ({"text": np.full((1, 24, 96), np.nan, np.float32)}, "'text' holds values that are not finite"),
         ({"image": np.zeros((1, 8), np.float32)}, "does not take the condition 'image'"),

@@ -15,26 +15,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from brainreel.align.aligner import Aligner
     from brainreel.encoders.encode import encode
+    from brainreel.generate.registry import load_generator as Generator
     from brainreel.pipeline.stages import ingest
     from brainreel.store.check import check
     from brainreel.store.reader import Store
 
 __version__ = "0.1.0"
-__all__ = ["Aligner", "Store", "__version__", "check", "encode", "ingest"]
+__all__ = ["Aligner", "Generator", "Store", "__version__", "check", "encode", "ingest"]
 
 # Imported when first used: `import brainreel` itself loads neither torch nor numpy.
 _WHERE = {
-    "Aligner": "brainreel.align.aligner",
-    "Store": "brainreel.store.reader",
-    "check": "brainreel.store.check",
-    "encode": "brainreel.encoders.encode",
-    "ingest": "brainreel.pipeline.stages",
+    "Aligner": "brainreel.align.aligner:Aligner",
+    "Generator": "brainreel.generate.registry:load_generator",
+    "Store": "brainreel.store.reader:Store",
+    "check": "brainreel.store.check:check",
+    "encode": "brainreel.encoders.encode:encode",
+    "ingest": "brainreel.pipeline.stages:ingest",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
+        module, _, attribute = _WHERE[name].partition(":")
+        value = getattr(importlib.import_module(module), attribute)
         globals()[name] = value
         return value
     if name in _modules():

@@ -26,7 +26,7 @@ from brainreel.errors import ExperimentError
 from brainreel.files import is_disk_full, is_plain, replace_folder, sha256_json, walk, write_json
 from brainreel.progress import say
 
-_PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "himalaya", "zarr")
+_PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "diffusers", "himalaya", "zarr")
 _PARTIAL = ".partial"
 
 State = Literal["up to date", "resume", "run"]

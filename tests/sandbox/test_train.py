@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from brainreel.encoders.visual import load_visual
+from brainreel.generate.wan_weights import read_size
 from brainreel.sandbox import networks
 from brainreel.sandbox.pool import choose, pool
 from brainreel.sandbox.train import main
@@ -98,6 +99,7 @@ def test_the_pipeline_loads_with_diffusers_and_makes_a_video(made):
         max_sequence_length=TOKENS, output_type="np", generator=torch.Generator().manual_seed(0),
     ).frames  # fmt: skip
     assert video.shape == (1, FRAMES, SIDE, SIDE, 3)
+    assert read_size(made / "weights" / "pipeline") == (FRAMES, SIDE, SIDE, 8.0)
     assert len(pipe.vae.config.latents_mean) == networks.LATENT_CHANNELS
     assert min(pipe.vae.config.latents_std) > 0
 

@@ -45,6 +45,17 @@ def parse(command: str, run: Run, arguments: Sequence[str]) -> Callable[[], int 
             return _cli(command, bound, arguments)
     except SystemExit as stop:
         raise UsageError(_sentence(said.getvalue()), do=f"see `brainreel {command} --help`") from stop
+    except ValueError as error:
+        # Limits of flags that stand in no group of their own pass through the parser.
+        from pydantic import ValidationError
+
+        if not isinstance(error, ValidationError):
+            raise
+        first = error.errors()[0]
+        flag, reason = ".".join(map(str, first["loc"])).replace("_", "-"), first["msg"]
+        raise UsageError(
+            f"--{flag} is {first['input']}: {reason[0].lower()}{reason[1:]}", do=f"see `brainreel {command} --help`"
+        ) from error
 
 
 def help_text(command: str, module: ModuleType) -> str:

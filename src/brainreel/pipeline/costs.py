@@ -6,6 +6,7 @@ estimates: another machine is easily twice as fast or slow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ STEP_S = 0.003  # of one optimiser step, whatever its size
 GROUP_S = 0.1  # reading responses, standardising, writing predictions
 SCORED_SUBJECT_S = 0.03  # one subject's test trials of one fold
 REPORT_S = 1.0
+GENERATOR_FLOPS = 8e10  # of a video transformer's matrix products, per second
+DECODE_S = 8e-13  # of decoding one pixel, per parameter of the autoencoder
 
 
 class Cost(NamedTuple):
@@ -83,6 +86,26 @@ def align_cost(job: AlignJob, size: Size) -> Cost:
 def evaluate_cost(subjects: int) -> Cost:
     """Scoring ``subjects`` sets of one person's predictions in one fold, and the report."""
     return Cost(subjects * SCORED_SUBJECT_S + REPORT_S, subjects * 2e4, START_BYTES)
+
+
+def generate_cost(clips: int, passes: float, parameters: Mapping[str, float], size: tuple[int, int, int]) -> Cost:
+    """Videos of some clips.
+
+    Args:
+        clips: How many.
+        passes: Of one clip through the transformer.
+        parameters: How many the `transformer`, `vae` and `text_encoder` have; without them no time is known.
+        size: Frames, height and width of a video.
+    """
+    pixels = float(size[0] * size[1] * size[2])
+    # Wan's patches: 8 × 8 pixels of 4 frames make a place of the latent, 2 × 2 places a token.
+    tokens = pixels / (4 * 16 * 16)
+    one = 2 * parameters.get("transformer", 0.0) * tokens * passes / GENERATOR_FLOPS
+    decoded = parameters.get("vae", 0.0) * pixels * DECODE_S
+    # Compressed videos are small beside the arrays, 3 bytes a pixel.
+    return Cost(
+        clips * (one + decoded), clips * 3.2 * pixels, START_BYTES + 4 * sum(parameters.values()) + 2000 * pixels
+    )
 
 
 def _parameters(config: AlignConfig, people: int, size: Size) -> float:

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import torch
 
-from brainreel.files import replace_folder
+from brainreel.files import replace_folder, write_json
+from brainreel.generate.wan_weights import SIZE_FILE, Size
 from brainreel.progress import say
 from brainreel.sandbox import WEIGHTS
 from brainreel.sandbox.pool import CLIPS, Pool, pool
@@ -28,7 +29,7 @@ from brainreel.sandbox.train_transformer import SHIFT, train_transformer
 from brainreel.sandbox.train_transformer import STEPS as transformer_steps
 from brainreel.sandbox.words import tokenizer
 from brainreel.world.render import render
-from brainreel.world.scenes import SIDE, draw_scenes
+from brainreel.world.scenes import FPS, FRAMES, SIDE, draw_scenes
 
 Part = Literal["autoencoder", "clip", "classifier", "transformer"]
 PARTS: tuple[Part, ...] = ("autoencoder", "clip", "classifier", "transformer")
@@ -117,6 +118,7 @@ def assemble(work: Path, out: Path) -> None:
         scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT),
     )
     pipeline.to(torch.float16).save_pretrained(out / "pipeline")
+    write_json(out / "pipeline" / SIZE_FILE, Size(FRAMES, SIDE, SIDE, FPS)._asdict())
     clip = CLIPModel.from_pretrained(work / "clip" / "model")
     clip.half().save_pretrained(out / "clip")
     tokenizer(start=True).save_pretrained(out / "clip")

@@ -1,0 +1,28 @@
+"""Settings of stage 3. Importing this costs little, so that the command line can show it as flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brainreel.generate.protocol import Mode
+
+
+class GenerateConfig(BaseModel):
+    """How videos are made from conditions, see `brainreel.generate.protocol.Generator.generate`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    steps: int = Field(
+        default=25, ge=1, le=1000, description="of the whole denoising; video-to-video does the last of them"
+    )
+    strength: float = Field(
+        default=0.6, ge=0, le=1, description="noise on the regressed latents: 0 decodes them, 1 leaves nothing of them"
+    )
+    guidance: float = Field(default=4.0, ge=0, description="weight of classifier-free guidance; up to 1: none")
+    mode: Mode | None = Field(default=None, description="default: video-to-video where there are latents")
+    seed: int = Field(default=0, ge=0, description="decides every clip's noise, together with its id")
+
+    def affecting(self) -> dict[str, Any]:
+        """What the videos depend on, as JSON."""
+        return self.model_dump()

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from brainreel.align.aligner import Aligner
     from brainreel.encoders.encode import encode
     from brainreel.pipeline.stages import ingest
+    from brainreel.regress.regressor import Regressor
     from brainreel.store.check import check
     from brainreel.store.reader import Store
 
 __version__ = "0.1.0"
-__all__ = ["Aligner", "Store", "__version__", "check", "encode", "ingest"]
+__all__ = ["Aligner", "Regressor", "Store", "__version__", "check", "encode", "ingest"]
 
 # Imported when first used: `import brainreel` itself loads neither torch nor numpy.
 _WHERE = {
     "Aligner": "brainreel.align.aligner",
+    "Regressor": "brainreel.regress.regressor",
     "Store": "brainreel.store.reader",
     "check": "brainreel.store.check",
     "encode": "brainreel.encoders.encode",

@@ -25,14 +25,14 @@ class Targets:
 
     Attributes:
         name: The encoder.
-        values: One vector per row of the clips table.
+        values: One vector (or array: tokens, latents) per row of the clips table.
         captions: Every distinct caption, for saying in words what a vector means; may be empty.
         caption_values: The captions' own vectors.
         identity: What produced them: weights, their checksum, preprocessing.
     """
 
     name: str
-    values: Float[np.ndarray, "clips dim"]
+    values: Float[np.ndarray, "clips ..."]
     captions: list[str] = field(default_factory=list)
     caption_values: Float[np.ndarray, "captions dim"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     identity: dict[str, Any] = field(default_factory=dict)

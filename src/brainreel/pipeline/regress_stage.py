@@ -164,31 +164,25 @@ def read_conditions(stores: Sequence[Store], places: Sequence[Path | None]) -> d
     """
     out = {}
     for condition, name in SOURCES.items():
-        where = [
-            next((place for place in places if targets_identity(store, name, place) is not None), "nowhere")
-            for store in stores
-        ]
-        if all(place == "nowhere" for place in where):
+        there = [[place for place in places if targets_identity(store, name, place) is not None] for store in stores]
+        if not any(there):
             continue
-        for store, place in zip(stores, where, strict=True):
-            if place == "nowhere":
+        for store, found in zip(stores, there, strict=True):
+            if not found:
                 raise StoreError(
                     f"store {store.name!r} has no targets {name!r}, which others of the experiment have",
                     expected=f"targets for {condition!r} in all of them",
                     do=_encode([store], name, places),
                 )
-        found = [
-            read_targets(store, name, None if place == "nowhere" else place)
-            for store, place in zip(stores, where, strict=True)
-        ]
-        shapes = {target.values.shape[1:] for target in found}
+        read = [read_targets(store, name, found[0]) for store, found in zip(stores, there, strict=True)]
+        shapes = {target.values.shape[1:] for target in read}
         if len(shapes) > 1:
             raise StoreError(
                 f"the targets {name!r} have the shapes {', '.join(map(str, sorted(shapes)))}",
                 expected="one encoder for all stores",
                 do=_encode(stores, name, places),
             )
-        out[condition] = found
+        out[condition] = read
     if not out:
         looked = targets_folder(stores[0], "prompt", places[0]).parent
         raise StoreError(

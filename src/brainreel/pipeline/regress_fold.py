@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ from brainreel.regress.averaging import certainty_of, conditions_of
 from brainreel.regress.captions import CaptionPool, caption_pool
 from brainreel.regress.conditions import Conditions
 from brainreel.regress.config import RegressConfig
+from brainreel.regress.crossfit import crossfit
 from brainreel.regress.regressor import MODELS, Regressor
 from brainreel.regress.scores import mean_over_subjects, regress_scores
 from brainreel.store.reader import Store
 from brainreel.store.several import Folds, roles_in
 from brainreel.store.targets import Targets
+from brainreel.training.devices import pick_device
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def run_fold(
     """
     aligner = Aligner.load(fold.decoder)
     train = [embed_trials(aligner, stores, name, "train", folds, fold.number) for name in aligner.subjects_]
-    regressor = fit_or_load(stores, train, targets, config, device, folder)
+    regressor = fit_or_load(aligner, stores, spoken, train, targets, folds, fold.number, config, device, folder)
     pool = caption_pool(stores, spoken, folds, fold.number, aligner.goals_.centre)
     facts = {
         "folds": folds if folds is None or isinstance(folds, str) else dict(folds),
@@ -118,10 +121,7 @@ def embed_trials(
         average: Average the responses to a clip before they are embedded: one trial per clip is left.
     """
     store, subject = whose(name, stores)
-    rows = store.rows(subject, roles_in(store, folds, fold) == role)
-    clip = store.clip_index(rows)
-    order = np.argsort(clip, kind="stable")
-    rows, clip = rows[order], clip[order]
+    rows, clip = rows_by_clip(store, subject, role, folds, fold)
     responses = store.responses(subject, rows, contexts_for(store, aligner.config.contexts))
     if average and len(clip):
         clip, where = np.unique(clip, return_inverse=True)
@@ -134,27 +134,58 @@ def embed_trials(
 
 
 def fit_or_load(
+    aligner: Aligner,
     stores: Sequence[Store],
+    spoken: Sequence[Targets],
     train: Sequence[Trials],
     targets: Mapping[str, Sequence[Targets]],
+    folds: Folds,
+    fold: int,
     config: RegressConfig,
     device: str,
     folder: Path,
 ) -> Regressor:
     """The regressor of all people's training trials; one that an interrupted run finished is read."""
     path = folder / "model" / "regressor.safetensors"
-    if path.is_file():
-        return Regressor.load(path)
+    if not path.is_file():
+        starts = np.cumsum([0, *(len(store.clips) for store in stores)])
+        clip = [trials.clip + starts[trials.store] for trials in train]
+        embedding = [trials.embedding for trials in train]
+        if config.crossfit:
+            embedding = unseen_embeddings(aligner, stores, spoken, folds, fold, config.crossfit, device, folder)
+        known = np.isfinite(np.concatenate(embedding)).all(1)
+        regressor = Regressor(config, device=device).fit(
+            np.concatenate(embedding)[known].astype(np.float32),
+            np.concatenate(clip)[known],
+            {name: np.concatenate([target.values for target in found]) for name, found in targets.items()},
+            places=_goals(stores, spoken, aligner),
+            folder=folder,
+        )
+        regressor.save(path)
+    shutil.rmtree(folder / "crossfit", ignore_errors=True)
+    return Regressor.load(path)
+
+
+def unseen_embeddings(
+    aligner: Aligner,
+    stores: Sequence[Store],
+    spoken: Sequence[Targets],
+    folds: Folds,
+    fold: int,
+    count: int,
+    device: str,
+    folder: Path,
+) -> list[Float[np.ndarray, "_trials dim"]]:
+    """Everybody's training embeddings in the order of `embed_trials`, by decoders that do not know the clip."""
+    recordings = []
     starts = np.cumsum([0, *(len(store.clips) for store in stores)])
-    regressor = Regressor(config, device=device).fit(
-        np.concatenate([trials.embedding for trials in train]).astype(np.float32),
-        np.concatenate([trials.clip + starts[trials.store] for trials in train]),
-        {name: np.concatenate([target.values for target in found]) for name, found in targets.items()},
-        places=_places(stores),
-        folder=folder,
-    )
-    regressor.save(path)
-    return regressor
+    for name in aligner.subjects_:
+        store, subject = whose(name, stores)
+        rows, _ = rows_by_clip(store, subject, "train", folds, fold)
+        offset = int(starts[[other.name for other in stores].index(store.name)])
+        recordings.append(aligner.recording(store, subject, rows, offset))
+    goals = _goals(stores, spoken, aligner)
+    return crossfit(recordings, goals, aligner.config, count, folder / "crossfit", pick_device(device))
 
 
 def write_controls(
@@ -212,7 +243,16 @@ def write_person(
     return [{**shared, **row} for row in regress_scores(found, truth, centre)]
 
 
-def _places(stores: Sequence[Store]) -> Goals:
-    """Which clips overlap in time; the values of these goals are not used."""
-    clips = sum(len(store.clips) for store in stores)
-    return goals_of(stores, np.zeros((clips, 1), np.float32), np.zeros(1, np.float32))
+def rows_by_clip(
+    store: Store, subject: str, role: str, folds: Folds, fold: int
+) -> tuple[Int[np.ndarray, " trials"], Int[np.ndarray, " trials"]]:
+    """Rows of one person's trials of a role and of their clips, in the order of the table of clips."""
+    rows = store.rows(subject, roles_in(store, folds, fold) == role)
+    clip = store.clip_index(rows)
+    order = np.argsort(clip, kind="stable")
+    return rows[order], clip[order]
+
+
+def _goals(stores: Sequence[Store], spoken: Sequence[Targets], aligner: Aligner) -> Goals:
+    """What stage 1 was trained towards, and which clips overlap in time."""
+    return goals_of(stores, np.concatenate([found.values for found in spoken]), aligner.goals_.centre)

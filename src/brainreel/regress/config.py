@@ -36,6 +36,11 @@ class RegressConfig(BaseModel):
     mse: float = Field(default=1.0, ge=0, description="weight of the squared error of a head")
     contrastive: float = Field(default=0.1, ge=0, description="weight of the contrastive loss of a head")
     clips_per_batch: int = Field(default=256, ge=2, description="distinct clips of one step, at most")
+    crossfit: int = Field(
+        default=4,
+        ge=0,
+        description="parts of the training clips that stage 1 is trained without, to embed them; 0: none",
+    )
     average: Literal["predictions", "responses"] = Field(
         default="predictions", description="what is averaged over the repetitions of a test clip"
     )

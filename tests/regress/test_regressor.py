@@ -139,7 +139,7 @@ def test_wrong_arguments(data, fitted):
     with pytest.raises(UsageError, match="no trial"):
         Regressor(config()).fit(embedding[:0], clip[:0], targets)
     with pytest.raises(FoldError, match="cannot be divided"):
-        Regressor(config()).fit(embedding[:4], np.array([0, 1, 1, 1]), targets)
+        Regressor(config()).fit(embedding[:4], np.array([1, 1, 1, 1]), targets)
 
 
 def test_the_package_exports_it():

@@ -1,10 +1,7 @@
 import numpy as np
 from himalaya.ridge import Ridge as HimalayaRidge
 
-from brainreel.regress.examples import Examples, apart
-from brainreel.regress.ridge import Ridge, clip_folds, fit_ridge
-
-from .planted import config, planted
+from brainreel.regress.ridge import Ridge, fit_ridge
 
 
 def arrays(seed=0):
@@ -47,17 +44,6 @@ def test_noise_asks_for_a_large_penalty():
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(90, 7)).astype(np.float32) for _ in range(2))
     assert fit_ridge(x, y, thirds(), [0.1, 1e5]).penalty == 1e5
-
-
-def test_repetitions_of_a_clip_stand_on_one_side():
-    data = planted(train=20, test=0)
-    order = np.random.default_rng(0).permutation(len(data.clip))
-    examples = Examples(data.embedding[order], data.clip[order], {}, apart(20))
-    folds = clip_folds(examples, config().ridge)
-    assert len(folds) == 3
-    for train, held in folds:
-        assert not set(examples.clip[train]) & set(examples.clip[held])
-    assert sorted(np.concatenate([held for _, held in folds])) == list(range(60))
 
 
 def test_rebuilt_from_its_tensors():

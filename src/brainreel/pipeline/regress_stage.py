@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from brainreel.align.jobs import AlignJob
 from brainreel.errors import ExperimentError, StoreError, UsageError, alternatives
 from brainreel.evaluate.methods import Method, find
 from brainreel.experiment import Experiment
-from brainreel.pipeline.costs import regress_cost
-from brainreel.pipeline.outlook import Entry, Outlook
+from brainreel.pipeline.costs import Cost, align_cost, regress_cost
+from brainreel.pipeline.outlook import Entry, Outlook, training_size
 from brainreel.pipeline.plan import Plan, read_plan
 from brainreel.pipeline.regress_fold import Fold, run_fold
 from brainreel.pipeline.stages import REGRESSING, Step, job_inputs
@@ -67,6 +68,11 @@ class Regression:
         trials = sum(len(store.trials) for store in self.stores)
         dim = self.spoken[0].values.shape[1]
         cost = regress_cost(self.config, trials, clips, dim, numbers, sum(len(store.subjects) for store in self.stores))
+        if self.config.crossfit:
+            job = _job(self.folds[0])
+            size = max((training_size(s, job.config) for s in self.stores), key=lambda z: z.trials * z.features)
+            again = align_cost(job, size)
+            cost = Cost(self.config.crossfit * again.seconds, 0.0, again.memory_bytes).then(cost)
         stages: list[Entry] = [(self.stage(fold), self.step(fold).state(self.experiment), cost) for fold in self.folds]
         return Outlook(tuple(stages))
 
@@ -191,6 +197,11 @@ def read_conditions(stores: Sequence[Store], places: Sequence[Path | None]) -> d
             do=_encode(stores, "prompt", places),
         )
     return out
+
+
+def _job(fold: Fold) -> AlignJob:
+    """How a fold's decoder was trained."""
+    return AlignJob.model_validate(json.loads((fold.decoder.parent / "config.json").read_text())["settings"])
 
 
 def _encode(stores: Sequence[Store], name: str, places: Sequence[Path | None]) -> str:

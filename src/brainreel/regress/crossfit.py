@@ -11,13 +11,12 @@ from jaxtyping import Float
 from safetensors.numpy import load_file, save
 
 from brainreel.align.config import AlignConfig
-from brainreel.align.config import RidgeConfig as AlignRidgeConfig
 from brainreel.align.examples import Recording
 from brainreel.align.goals import Goals
-from brainreel.align.ridge import usable_folds
 from brainreel.align.strategies import STRATEGIES, Training
 from brainreel.files import write_bytes
 from brainreel.progress import track
+from brainreel.regress.parts import clip_parts
 
 
 def crossfit(
@@ -47,9 +46,8 @@ def crossfit(
         FoldError: if there are too few clips for two parts.
     """
     clip = np.concatenate([recording.clip for recording in recordings])
-    chosen = config.model_copy(update={"ridge": AlignRidgeConfig(inner_folds=count)})
     out = np.full((len(clip), goals.dim), np.nan, np.float32)
-    for number, (train, held) in enumerate(track(usable_folds(goals, clip, chosen), "crossfit")):
+    for number, (train, held) in enumerate(track(clip_parts(goals, clip, count, config.gap_s), "crossfit")):
         path = folder / f"part-{number}.safetensors"
         if not path.is_file():
             found = _answers(recordings, goals, config, train, held, folder / f"part-{number}", device)

@@ -6,15 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from brainreel.align.config import AlignConfig
-from brainreel.align.config import RidgeConfig as AlignRidgeConfig
-from brainreel.align.ridge import usable_folds
 from brainreel.regress.config import RivalConfig
 from brainreel.regress.examples import Examples
-
-Split = tuple[Int[np.ndarray, " _train"], Int[np.ndarray, " _validation"]]
+from brainreel.regress.parts import Split, clip_parts
 
 
 @dataclass(frozen=True)
@@ -46,22 +42,16 @@ class Ridge:
 
 
 def fit_ridges(examples: Examples, config: RivalConfig) -> dict[str, Ridge]:
-    """One ridge per condition, each with a penalty of its own."""
-    folds = clip_folds(examples, config)
+    """One ridge per condition, each with a penalty of its own, chosen on training clips left out.
+
+    Raises:
+        FoldError: if there are too few clips to leave some out.
+    """
+    folds = clip_parts(examples.places, examples.clip, config.inner_folds, config.gap_s)
     return {
         name: fit_ridge(examples.embedding, values[examples.clip], folds, config.penalties)
         for name, values in examples.targets.items()
     }
-
-
-def clip_folds(examples: Examples, config: RivalConfig) -> list[Split]:
-    """Inner folds of trials; all trials of a clip, whoever saw it, are on one side.
-
-    Raises:
-        FoldError: if there are too few clips for two of them.
-    """
-    chosen = AlignConfig(gap_s=config.gap_s, ridge=AlignRidgeConfig(inner_folds=config.inner_folds))
-    return usable_folds(examples.places, examples.clip, chosen)
 
 
 def fit_ridge(

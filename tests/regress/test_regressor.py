@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import brainreel as br
-from brainreel.errors import ExperimentError, FoldError, UsageError
+from brainreel.errors import ExperimentError, UsageError
 from brainreel.regress.averaging import conditions_of
 from brainreel.regress.regressor import MODELS, Regressor
 from brainreel.training import loop
@@ -138,7 +138,7 @@ def test_wrong_arguments(data, fitted):
         Regressor(config()).fit(embedding, clip, {"text": targets["text"][:5]})
     with pytest.raises(UsageError, match="no trial"):
         Regressor(config()).fit(embedding[:0], clip[:0], targets)
-    with pytest.raises(FoldError, match="cannot be divided"):
+    with pytest.raises(UsageError, match="all 1 training clips are the same"):
         Regressor(config()).fit(embedding[:4], np.array([1, 1, 1, 1]), targets)
 
 

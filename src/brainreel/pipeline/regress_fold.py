@@ -60,6 +60,8 @@ def run_fold(
 ) -> None:
     """Fit one fold and fill its stage folder.
 
+    Unless ``config.crossfit`` is 0, training trials are embedded by decoders that do not know their clips.
+
     Leaves ``model/regressor.safetensors``, ``log.jsonl``, ``conditions/<dataset>/<subject>.safetensors`` with
     ``.tsv`` beside it (repetitions and spread of each clip), ``truth/<dataset>.safetensors`` (the oracle),
     ``mean/<dataset>.safetensors`` (the answer to the mean training embedding: no brain) and ``scores.json``.

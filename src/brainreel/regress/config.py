@@ -26,9 +26,9 @@ class RegressConfig(BaseModel):
     components: int = Field(
         default=256, ge=1, description="principal components of each condition, at most; all of them lose nothing"
     )
-    width: int = Field(default=512, ge=1, description="width of the trunk")
+    width: int = Field(default=256, ge=1, description="width of the trunk")
     depth: int = Field(default=2, ge=0, description="residual blocks of the trunk")
-    steps: int = Field(default=300, ge=1, description="optimiser steps")
+    steps: int = Field(default=150, ge=1, description="optimiser steps")
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.3, ge=0)
     dropout_in: float = Field(default=0.2, ge=0, lt=1, description="dropout on embeddings")

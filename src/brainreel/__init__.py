@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from brainreel.encoders.encode import encode
     from brainreel.generate.registry import load_generator as Generator
     from brainreel.pipeline.stages import ingest
+    from brainreel.regress.regressor import Regressor
     from brainreel.store.check import check
     from brainreel.store.reader import Store
 
 __version__ = "0.1.0"
-__all__ = ["Aligner", "Generator", "Store", "__version__", "check", "encode", "ingest"]
+__all__ = ["Aligner", "Generator", "Regressor", "Store", "__version__", "check", "encode", "ingest"]
 
 # Imported when first used: `import brainreel` itself loads neither torch nor numpy.
 _WHERE = {
     "Aligner": "brainreel.align.aligner:Aligner",
     "Generator": "brainreel.generate.registry:load_generator",
+    "Regressor": "brainreel.regress.regressor:Regressor",
     "Store": "brainreel.store.reader:Store",
     "check": "brainreel.store.check:check",
     "encode": "brainreel.encoders.encode:encode",

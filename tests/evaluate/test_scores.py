@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainreel.evaluate.captions import nearest_captions, training_captions
 from brainreel.evaluate.experiment import evaluate_methods
 from brainreel.evaluate.film import median_subject
 from brainreel.evaluate.methods import Method
 from brainreel.evaluate.scores import difference_row, document, score_rows
 from brainreel.metrics.paired import paired_difference
+from brainreel.regress.captions import nearest_captions, training_captions
 
 from .conftest import FOLDS, PER_FOLD, SUBJECTS
 from .test_identification import noisy, scored

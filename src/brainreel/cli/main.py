@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "verify stores, and look for leaks within and across them",
     "encode": "what was shown → targets",
     "align": "stage 1: train responses → embeddings in every fold",
+    "regress": "stage 2: embeddings → the conditions that a video model takes",
     "generate": "stage 3: conditions → videos, with a pre-trained video model",
     "evaluate": "score an experiment, with its controls",
     "score": "score anybody's reconstructions, and compare methods",
@@ -37,7 +38,7 @@ COMMANDS = {
     "bench": "the benchmarks that the docs quote",
 }
 # What a person who stopped a command needs to know; the others leave nothing behind either.
-_GOES_ON = ("demo", "run", "align", "generate", "evaluate")
+_GOES_ON = ("demo", "run", "align", "regress", "generate", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

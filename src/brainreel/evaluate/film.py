@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from brainreel.align.predictions import Predictions
-from brainreel.evaluate.captions import nearest_captions, training_captions
 from brainreel.evaluate.identification import mean_viewer, score_embedding, shuffle_given
 from brainreel.evaluate.methods import Method, find
+from brainreel.regress.captions import nearest_captions, training_captions
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets
 

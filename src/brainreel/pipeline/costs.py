@@ -14,6 +14,7 @@ from brainreel.align.config import AlignConfig
 from brainreel.align.jobs import AlignJob
 from brainreel.files import walk
 from brainreel.progress import duration
+from brainreel.regress.config import RegressConfig
 
 START_S = 4.0  # importing torch and opening stores
 START_BYTES = 450e6
@@ -81,6 +82,28 @@ def align_cost(job: AlignJob, size: Size) -> Cost:
         total = total.then(Cost(one.seconds + GROUP_S, 3 * predictions, one.memory_bytes))
     kept = _parameters(job.config, len(job.groups[0].train), size) if len(job.groups) == 1 else 0.0
     return total.then(Cost(0.0, 4.0 * kept, 0.0))
+
+
+def regress_cost(
+    config: RegressConfig, trials: int, clips: int, dim: int, numbers: Mapping[str, int], people: int
+) -> Cost:
+    """One fold of stage 2: compression, ridge, network, and everybody's conditions.
+
+    ``numbers``: condition → how many numbers one of its targets has.
+    """
+    kept = {name: min(config.components, clips, count) for name, count in numbers.items()}
+    heads, wide = sum(kept.values()), sum(numbers.values())
+    basis = sum(kept[name] * count for name, count in numbers.items())
+    products = 2.0 * clips**2 * wide + 10.0 * clips**3 * len(numbers) + 4.0 * clips * basis
+    rival = (config.ridge.inner_folds + 1) * 2.0 * trials * dim * (dim + len(config.ridge.penalties) * heads)
+    parameters = dim * config.width + config.width * (2 * config.depth * config.width + heads)
+    batch = trials * min(1.0, config.clips_per_batch / max(1, clips))
+    step = STEP_S + parameters * PARAMETER_S + 6.0 * batch * parameters / FLOPS
+    tested = clips / 4
+    disk = 4.0 * (basis + (people + 2) * tested * wide + parameters)
+    memory = START_BYTES + 4.0 * (3 * clips * wide + 3 * basis + 4 * tested * wide + 3 * trials * (dim + heads))
+    scored = people * (GROUP_S + 2e-8 * tested * wide * 20)
+    return Cost((products + rival) / RIDGE_FLOPS + config.steps * step + scored, disk, memory)
 
 
 def evaluate_cost(subjects: int) -> Cost:

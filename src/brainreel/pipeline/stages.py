@@ -29,7 +29,8 @@ from brainreel.store.targets import Targets
 READING = ("files.py", "cortex", "store", "datasets")
 ENCODING = ("files.py", "cortex", "store", "encoders")
 TRAINING = ("files.py", "cortex", "store", "training", "align")
-SCORING = ("files.py", "cortex", "store", "metrics", "evaluate")
+REGRESSING = ("files.py", "cortex", "store", "training", "align", "metrics", "regress")
+SCORING = ("files.py", "cortex", "store", "metrics", "regress/captions.py", "evaluate")
 
 
 @dataclass(frozen=True)

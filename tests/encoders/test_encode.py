@@ -12,6 +12,7 @@ from brainreel.encoders import ENCODERS, encode
 from brainreel.encoders.captions import caption_weights
 from brainreel.encoders.text_minilm import TextMiniLM
 from brainreel.errors import StoreError, UsageError, WeightsError
+from brainreel.sandbox import networks
 from brainreel.store import Store
 from brainreel.store.targets import read_targets
 
@@ -140,6 +141,6 @@ def test_every_encoder_has_its_command(shown_store, sandbox_weights, tmp_path, c
         assert capsys.readouterr().out.strip() == str(targets / shown_store.name / "targets.zarr" / encoder)
         assert main([str(word) for word in [*command, "--dry-run"]]) == 0
         assert "up to date" in capsys.readouterr().out
-    assert read_targets(shown_store, "latents", targets).values.shape == (46, 16, 2, 2, 2)
+    assert read_targets(shown_store, "latents", targets).values.shape == (46, networks.LATENT_CHANNELS, 2, 2, 2)
     assert main(["encode", str(shown_store.root), "--encoder", "latents", "--weights", str(tmp_path / "no")]) == 2
     assert "is not a folder" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from brainreel.encoders import latents as module
 from brainreel.encoders.encode import identity_of
 from brainreel.encoders.latents import Latents, Shape, resampled
 from brainreel.errors import StoreError, UsageError, WeightsError
+from brainreel.sandbox import networks
 from brainreel.store.targets import read_targets
 
 NOISE = np.random.default_rng(0).integers(0, 256, (5, 9, 32, 48, 3), dtype=np.uint8)
@@ -57,7 +58,7 @@ def by_hand(model, video: np.ndarray) -> np.ndarray:
 def test_latents_are_the_normalised_mode_clip_by_clip(shown_store, shown_videos, sandbox_weights, model):
     encode([shown_store], encoder="latents", weights=str(sandbox_weights / "pipeline"))
     found = read_targets(shown_store, "latents")
-    assert found.values.shape == (len(shown_videos), 16, 5, 8, 8)
+    assert found.values.shape == (len(shown_videos), networks.LATENT_CHANNELS, 5, 8, 8)
     assert found.values.dtype == np.float32
     assert found.captions == []
     for value, video in zip(found.values[::9], shown_videos[::9], strict=True):
@@ -121,7 +122,7 @@ def test_a_stated_size_is_what_clips_become_and_part_of_the_identity(shown_store
     folder = str(sandbox_weights / "pipeline")
     encode([shown_store], encoder="latents", weights=folder, targets=tmp_path, size=(24, 40), frames=5)
     found = read_targets(shown_store, "latents", tmp_path)
-    assert found.values.shape[1:] == (16, 2, 3, 5)
+    assert found.values.shape[1:] == (networks.LATENT_CHANNELS, 2, 3, 5)
     assert found.identity["size"] == [24, 40]
     assert found.identity["frames"] == 5
     assert identity_of("latents", folder) != identity_of("latents", folder, frames=5)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 
 from ..errors import UsageError
 from .videos import Rate, Videos, at_rate, check_pair, check_videos, grey_levels, resized
@@ -36,9 +37,15 @@ class Statistics(NamedTuple):
 
 
 class Pyramid(NamedTuple):
-    """Quadrature pairs: distinct ones in space, which of them each filter has, and each filter's in time."""
+    """Quadrature pairs: distinct ones in space, which of them each filter has, and each filter's in time.
 
-    spatial: Float[np.ndarray, "2 distinct pixels"]
+    Attributes:
+        spatial: Sine and cosine, each (distinct, pixels); nine tenths are zero, since most filters see a small part.
+        spatial_of: The spatial part of each filter.
+        temporal: Sine and cosine over delays.
+    """
+
+    spatial: tuple[csr_array, csr_array]
     spatial_of: Int[np.ndarray, " filters"]
     temporal: Float[np.ndarray, "2 delays filters"]
 
@@ -122,7 +129,7 @@ def amplitudes(
     # One product for all clips: a stack of small ones is several times slower.
     flat = luminance.reshape(-1, pixels)
     sine, cosine = (
-        (flat @ part.T).reshape(clips, distinct, -1)[:, shown][:, :, pyramid.spatial_of] for part in pyramid.spatial
+        (part @ flat.T).T.reshape(clips, distinct, -1)[:, shown][:, :, pyramid.spatial_of] for part in pyramid.spatial
     )
     odd, even = np.zeros_like(sine), np.zeros_like(sine)
     delays = pyramid.temporal.shape[1]
@@ -156,7 +163,7 @@ def default_pyramid() -> Pyramid:
     first, temporal_of = _distinct(pyramid.parameters_matrix[:, in_time])
     temporal = np.array([pyramid.get_filter_temporal_quadrature(i) for i in first])[temporal_of]
     return Pyramid(
-        spatial=np.ascontiguousarray(spatial.transpose(1, 0, 2)),
+        spatial=(csr_array(spatial[:, 0]), csr_array(spatial[:, 1])),
         spatial_of=spatial_of,
         temporal=np.ascontiguousarray(temporal.transpose(1, 2, 0)),
     )

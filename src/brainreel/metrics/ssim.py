@@ -132,7 +132,8 @@ def _clip_ssim(truth: Clip, recon: Clip, *, window: Window) -> float:
 
 
 def _planes(frame: UInt8[np.ndarray, "height width 3"], window: Window) -> Shaped[np.ndarray, "planes height width"]:
-    return (frame @ LUMINANCE)[None] / 255 if window.grey else np.moveaxis(frame, -1, 0)
+    # As floats first: a product of integers and floats goes without BLAS.
+    return (frame.astype(np.float64) @ LUMINANCE)[None] / 255 if window.grey else np.moveaxis(frame, -1, 0)
 
 
 def _ssim_sum(

@@ -37,7 +37,8 @@ class CalledClips(Source):
     def read(self, index: int, grid: Grid | None = None) -> Video:
         frames, fps = self._read(self.names[index])
         times = even_times(len(frames), fps)
-        source = Format(*frames.shape[:3], len(frames) / fps)
+        count, height, width, _ = frames.shape
+        source = Format(count, height, width, count / fps)
         if grid is None:
             return Video(frames, times, source)
         return Video(resample(frames, times, grid), times if grid.times_s is None else grid.times_s, source)

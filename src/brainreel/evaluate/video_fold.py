@@ -18,7 +18,7 @@ from brainreel.evaluate.score_rows import as_parts
 from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
 from brainreel.evaluate.video_clips import MEAN, ORACLE
-from brainreel.evaluate.video_measures import PIXELS, Asked, pixel_parts
+from brainreel.evaluate.video_measures import PIXELS, Asked, asked_of, pixel_parts
 from brainreel.evaluate.video_shown import Shown
 from brainreel.metrics.controls import derangements
 from brainreel.metrics.nway import class_distribution, n_way_constant

@@ -156,12 +156,17 @@ def optical_flow(videos: Videos, *, definition: str = "relative", fps: Rate = RA
     return np.stack([flow_of(clip) for clip in videos])
 
 
+def compare_flows(truth_flow: ClipFlow, recon_flow: ClipFlow) -> tuple[float, float, float]:
+    """What `FlowScores` holds, of one clip whose flows are both at hand: error, the truth's motion, direction."""
+    error, motion = _length(truth_flow - recon_flow), _length(truth_flow)
+    return error, motion, _cosine(_mean_vector(truth_flow), _mean_vector(recon_flow))
+
+
 def _scores(
     truth: Clip, recon: Clip, truth_flow: ClipFlow | None, recon_flow: ClipFlow | None, *, flow_of: FlowOf
 ) -> tuple[float, float, float]:
     wanted = flow_of(truth) if truth_flow is None else truth_flow
-    got = flow_of(recon) if recon_flow is None else recon_flow
-    return _length(wanted - got), _length(wanted), _cosine(_mean_vector(wanted), _mean_vector(got))
+    return compare_flows(wanted, flow_of(recon) if recon_flow is None else recon_flow)
 
 
 def _motion(truth: Clip, truth_flow: ClipFlow | None, *, flow_of: FlowOf) -> float:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from brainreel.errors import ExperimentError, UsageError
+from brainreel.evaluate.video_clips import MEAN, ORACLE
 from brainreel.experiment import Experiment, Stage
 from brainreel.files import is_plain, write_bytes
 from brainreel.generate.config import GenerateConfig
@@ -23,8 +24,6 @@ from brainreel.pipeline.outlook import Outlook
 from brainreel.pipeline.stages import Step
 from brainreel.regress.conditions import Conditions
 
-TRUTH, MEAN = "_truth", "_mean"
-"""In the place of a subject: true conditions (the oracle), and the mean training condition (no brain in it)."""
 GENERATING = ("files.py", "regress/conditions.py", "generate", "training/randomness.py")
 
 
@@ -52,7 +51,7 @@ class Part:
     @property
     def is_control(self) -> bool:
         """Whether nobody's brain is in it."""
-        return self.subject in (TRUTH, MEAN)
+        return self.subject in (ORACLE, MEAN)
 
     def conditions(self) -> Conditions:
         """What the file holds of the clips."""
@@ -210,7 +209,7 @@ def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:
     for path in sorted(folder.glob("conditions/*/*.safetensors")):
         if is_plain(path.name) and is_plain(path.parent.name):
             yield path.parent.name, path.stem, path
-    for name, control in (("truth", TRUTH), ("mean", MEAN)):
+    for name, control in (("truth", ORACLE), ("mean", MEAN)):
         for path in sorted(folder.glob(f"{name}/*.safetensors")):
             if is_plain(path.name):
                 yield path.stem, control, path

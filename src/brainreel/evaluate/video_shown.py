@@ -1,0 +1,62 @@
+"""The clips that were shown, with everything that is computed of each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from brainreel.evaluate.score_measures import MOTION_FPS, frames_move, not_installed
+from brainreel.evaluate.score_nulls import digest
+from brainreel.evaluate.score_pairs import frames_at
+from brainreel.evaluate.score_semantics import Kind, Networks
+from brainreel.evaluate.score_sources import Source
+from brainreel.evaluate.video_measures import FRAMES, MOTION, PIXELS, Views, answers, clip_flow
+from brainreel.metrics.motion import ClipFlow
+from brainreel.video import Frames
+
+
+class Shown:
+    """The true clips.
+
+    Args:
+        truth: Where they are read from, one at a time.
+        networks: Loaded networks by what they are for; each is asked about every clip at once.
+
+    Attributes:
+        digests: What tells two clips apart, whatever they are called.
+        answers: Network → its answers for the clips, (clips, views, dim).
+        moves: Whether motion can be measured: OpenCV is there, and every clip has two frames at 8 per second.
+    """
+
+    def __init__(self, truth: Source, networks: Networks) -> None:
+        self.truth, self.networks = truth, networks
+        self.digests = [digest(self.frames(index)) for index in range(len(truth))]
+        looked = [truth.look(index) for index in range(len(truth))]
+        self.fewest = min((each.format.frames for each in looked), default=0)
+        self.reasons = not_installed()
+        for each in looked:
+            self.reasons |= frames_move(each.format.frames, frames_at(each, MOTION_FPS))
+        self.moves = not any((asked.metric, asked.definition) in self.reasons for asked in PIXELS)
+        self.answers: dict[Kind, Views] = {
+            kind: self.ask(kind, (self.frames(index) for index in range(len(truth)))) for kind in networks
+        }
+
+    def frames(self, index: int) -> Frames:
+        return self.truth.read(index).frames
+
+    def flow(self, index: int, frames: Frames) -> ClipFlow | None:
+        """The flow of any video on a true clip's grid."""
+        return clip_flow(frames, frames_at(self.truth.look(index), MOTION_FPS) if self.moves else None)
+
+    def ask(self, kind: Kind, videos: Iterable[Frames]) -> Views:
+        return answers(kind, self.networks[kind], videos, frames=min(FRAMES, self.fewest))
+
+    def missing(self) -> dict[str, str]:
+        return {
+            f"{each.metric}/{each.definition}": self.reasons[each.metric, each.definition]
+            for each in PIXELS
+            if (each.metric, each.definition) in self.reasons
+        } | ({} if self.moves else {f"{each.metric}/{each.definition}": _first(self.reasons) for each in PIXELS[-2:]})
+
+
+def _first(reasons: Mapping[tuple[str, str], str]) -> str:
+    return next(reason for key, reason in reasons.items() if key[0] in MOTION)

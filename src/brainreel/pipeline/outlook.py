@@ -97,7 +97,7 @@ def film_outlook(
     else:
         opened = Store(store or "")
     check_film(opened)
-    encoded = encode_step([opened], config.align.target, text_weights)
+    encoded = encode_step([opened], {config.align.target: text_weights})
     stages.append((encoded.name, encoded.state(experiment), encode_stores_cost([opened])))
     targets = None
     if stages[-1][1] == "up to date":

@@ -64,7 +64,7 @@ def run_film(
         else:
             opened = Store(store or "")
         check_film(opened)
-        folder = encode_stage(experiment, [opened], config.align.target, text_weights, device)
+        folder = encode_stage(experiment, [opened], {config.align.target: text_weights}, device)
         targets = [read_targets(opened, config.align.target, folder)]
         film = film_of(opened)
         jobs = film_jobs(config, film)

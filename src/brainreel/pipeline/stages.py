@@ -14,7 +14,7 @@ import pandas as pd
 from brainreel.align.jobs import AlignJob, run_job
 from brainreel.datasets import DATASETS
 from brainreel.encoders import encode
-from brainreel.encoders.encode import identity_of
+from brainreel.encoders.encode import SETTINGS, identity_of
 from brainreel.errors import SourceError, UsageError, alternatives
 from brainreel.evaluate.experiment import evaluate_methods
 from brainreel.evaluate.methods import find
@@ -106,38 +106,61 @@ def check_ingest(dataset: str, source: Path, store: Path, *, replace: bool = Fal
     StoreWriter(store, DATASETS[dataset].manifest(source), replace=replace)
 
 
-def ingest_step(dataset: str, source: Path, subjects: Sequence[str] | None) -> Step:
-    """`ingest` inside an experiment."""
+def ingest_step(dataset: str, source: Path, subjects: Sequence[str] | None, stage: str = "ingest") -> Step:
+    """`ingest` inside an experiment; an experiment of several datasets gives each a stage of its own."""
     if not source.is_dir():
         raise SourceError(f"{source} is not a folder", expected=f"the files of {dataset!r}", do="check --source")
     settings = {"dataset": dataset, "subjects": list(subjects) if subjects else None}
-    return Step("ingest", settings, {"source": folder_hash(source)}, READING)
+    return Step(stage, settings, {"source": folder_hash(source)}, READING)
 
 
-def ingest_stage(experiment: Experiment, dataset: str, source: Path, subjects: Sequence[str] | None) -> Store:
-    """`ingest` inside an experiment: the store lies at ``ingest/<dataset>``."""
-    stage = ingest_step(dataset, source, subjects).run(
+def ingest_stage(
+    experiment: Experiment, dataset: str, source: Path, subjects: Sequence[str] | None, stage: str = "ingest"
+) -> Store:
+    """`ingest` inside an experiment: the store lies at ``<stage>/<dataset>``."""
+    done = ingest_step(dataset, source, subjects, stage).run(
         experiment, lambda folder: ingest(dataset, source, store=folder / dataset, subjects=subjects, replace=True)
     )
-    return Store(stage.path / dataset)
+    return Store(done.path / dataset)
 
 
-def encode_step(stores: Sequence[Store], encoder: str, weights: str | None) -> Step:
-    """`encode` inside an experiment."""
-    settings = {"encoder": encoder, "identity": identity_of(encoder, weights)}
+def encode_step(
+    stores: Sequence[Store], encoders: Mapping[str, str | None], shape: tuple[int, int, int] | None = None
+) -> Step:
+    """`encode` inside an experiment.
+
+    Args:
+        stores: Whose clips.
+        encoders: name → weights (hub id or folder; None: the encoder's own).
+        shape: (frames, height, width) that the encoder of latents resamples videos to, the same for all stores.
+    """
+    settings = {
+        name: {"identity": identity_of(name, weights, **_shape_for(name, shape))} for name, weights in encoders.items()
+    }
     return Step("encode", settings, {store.name: store.fingerprint for store in stores}, ENCODING)
 
 
 def encode_stage(
-    experiment: Experiment, stores: Sequence[Store], encoder: str, weights: str | None, device: str
+    experiment: Experiment,
+    stores: Sequence[Store],
+    encoders: Mapping[str, str | None],
+    device: str,
+    shape: tuple[int, int, int] | None = None,
 ) -> Path:
     """`encode` inside an experiment; returns the folder of the targets."""
-    stage = encode_step(stores, encoder, weights).run(
-        experiment,
-        lambda folder: encode(stores, encoder=encoder, weights=weights, targets=folder, device=device),
-        device=device,
-    )
-    return stage.path
+
+    def work(folder: Path) -> None:
+        for name, weights in encoders.items():
+            encode(stores, encoder=name, weights=weights, targets=folder, device=device, **_shape_for(name, shape))
+
+    return encode_step(stores, encoders, shape).run(experiment, work, device=device).path
+
+
+def _shape_for(encoder: str, shape: tuple[int, int, int] | None) -> dict[str, Any]:
+    if shape is None or "size" not in SETTINGS.get(encoder, ()):
+        return {}
+    frames, height, width = shape
+    return {"size": (height, width), "frames": frames}
 
 
 def align_step(job: AlignJob, stores: Sequence[Store], targets: Sequence[Targets]) -> Step:

@@ -1,0 +1,35 @@
+"""Settings of the sandbox recipe. Importing this costs little, so that the command line can show it as flags."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brainreel.align.config import AlignConfig
+from brainreel.datasets.protocol import Size
+from brainreel.generate.config import GenerateConfig
+from brainreel.regress.config import RegressConfig
+
+RELEASES = ("sandbox-event", "sandbox-movie", "sandbox-single")
+
+
+class SandboxConfig(BaseModel):
+    """Settings of the sandbox recipe; every seed that is not the simulation's is stage 1's.
+
+    Attributes:
+        align: Stage 1.
+        regress: Stage 2.
+        generate: Stage 3.
+        size: Of the three simulated releases.
+        simulation_seed: Of clips, people and noise.
+        seeds: Independent trainings.
+        clips: Test clips of each dataset that videos are made of; None: all of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    align: AlignConfig = AlignConfig(target="clip")
+    regress: RegressConfig = RegressConfig()
+    generate: GenerateConfig = GenerateConfig()
+    size: Size = "small"
+    simulation_seed: int = Field(default=0, ge=0)
+    seeds: int = Field(default=1, ge=1)
+    clips: int | None = Field(default=8, ge=1, description="test clips of each dataset that videos are made of")

@@ -1,0 +1,195 @@
+"""The sandbox recipe: three simulated releases, one model, videos for everybody and for a person it never saw.
+
+Nothing in it is a path of its own: releases are ingested like real ones, networks load like the big ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from brainreel.align.config import StrategyName
+from brainreel.align.jobs import AlignJob, Group
+from brainreel.datasets import DATASETS
+from brainreel.datasets.protocol import Size as TwinSize
+from brainreel.errors import WeightsError
+from brainreel.evaluate.methods import Method
+from brainreel.experiment import Experiment
+from brainreel.generate.registry import GeneratorSource
+from brainreel.generate.wan_weights import read_size
+from brainreel.pipeline.generate_stage import find_parts, generate_stages, plan_tasks
+from brainreel.pipeline.newcomer_conditions import newcomer_stages
+from brainreel.pipeline.parallel import align_all
+from brainreel.pipeline.plan import Plan, portable
+from brainreel.pipeline.reconstructions import write_reconstructions
+from brainreel.pipeline.regress_stage import prepare_regress
+from brainreel.pipeline.stages import Step, encode_stage, evaluate_stage, ingest_stage
+from brainreel.sandbox import WEIGHTS
+from brainreel.sandbox.config import RELEASES, SandboxConfig
+from brainreel.store import Store
+from brainreel.store.targets import read_targets
+
+FOLDS = "official"
+
+
+class Networks(NamedTuple):
+    """Where the sandbox's networks lie."""
+
+    clip: Path
+    pipeline: Path
+
+    @property
+    def encoders(self) -> dict[str, str | None]:
+        """Encoder → weights."""
+        return {"clip": str(self.clip), "prompt": str(self.pipeline), "latents": str(self.pipeline)}
+
+
+class Made(NamedTuple):
+    """What the recipe left: where the videos are, and how many stages had to run."""
+
+    reconstructions: Path
+    stages: int
+
+
+def find_networks(weights: Path | None) -> Networks:
+    """The networks in a folder that `brainreel.sandbox.train` wrote.
+
+    Raises:
+        WeightsError: they are not there.
+    """
+    folder = weights or WEIGHTS
+    found = Networks(folder / "clip", folder / "pipeline")
+    missing = [path for path in (found.clip / "config.json", found.pipeline / "model_index.json") if not path.is_file()]
+    if missing:
+        raise WeightsError(
+            f"{missing[0]} is not there",
+            expected="the sandbox's networks: the folders clip and pipeline",
+            do="train them with `python -m brainreel.sandbox.train --work DIR --out WEIGHTS` and give --weights WEIGHTS",
+        )
+    return found
+
+
+def run_sandbox(
+    config: SandboxConfig,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    device: str = "cpu",
+    workers: int | None = 1,
+) -> Made:
+    """From nothing to reconstructions: simulate, ingest, encode, and all three stages.
+
+    The last person of the first release is left out of every training and read zero-shot.
+
+    Args:
+        config: Settings.
+        out: The experiment's folder.
+        weights: The sandbox's networks; None: those that were installed with the package.
+        device: Where to compute.
+        workers: Trainings of stage 1 at a time; None: one per core (see `align_all`).
+
+    Raises:
+        BrainreelError: one sentence about what is missing.
+    """
+    networks = find_networks(weights)
+    source, size = GeneratorSource("wan", networks.pipeline, device), read_size(networks.pipeline)
+    shape = None if size is None else (size.frames, size.height, size.width)
+    experiment = Experiment(out)
+    ran = 0
+    with experiment.lock():
+        stores = []
+        for release in RELEASES:
+            simulated = simulate_stage(experiment, release, config.size, config.simulation_seed)
+            stores.append(ingest_stage(experiment, release, simulated, None, f"ingest/{release}"))
+        folder = encode_stage(experiment, stores, networks.encoders, device, shape)
+        targets = [read_targets(store, config.align.target, folder) for store in stores]
+        everyone, newcomer = people(stores)
+        jobs = sandbox_jobs(config, everyone, newcomer)
+        ran += align_all(experiment, jobs, stores, targets, device, workers)
+        plan = sandbox_plan(config, experiment, stores, folder, len(everyone)).counting(jobs)
+        plan.write(experiment)
+        ran += evaluate_stage(experiment, plan).ran
+    regression = prepare_regress(experiment, config.regress)
+    ran += regression.run(device)
+    with experiment.lock():
+        ran += sum(stage.ran for stage in newcomer_stages(experiment, regression, newcomer, device))
+        tasks = plan_tasks(experiment, find_parts(experiment, clips=config.clips), config.generate, source)
+        videos = generate_stages(experiment, tasks, config.generate, source)
+        ran += sum(stage.ran for stage in videos)
+        return Made(write_reconstructions(experiment, tasks, videos), ran)
+
+
+def simulate_stage(experiment: Experiment, release: str, size: TwinSize, seed: int) -> Path:
+    """Write a simulated release into an experiment, unless the same one is there; returns its folder."""
+
+    def work(folder: Path) -> None:
+        # Killed between the twin and its provenance, a stage finds its twin complete.
+        if not (folder / release).exists():
+            DATASETS[release].twin(folder / release, size=size, seed=seed)
+
+    settings = {"dataset": release, "size": size, "seed": seed}
+    step = Step(f"twin/{release}", settings, {}, ("world", "datasets"))
+    return step.run(experiment, work, seed=seed).path / release
+
+
+def people(stores: Sequence[Store]) -> tuple[tuple[str, ...], str]:
+    """Everybody who is trained on as ``dataset/subject``, and the person who is not: the first store's last."""
+    everybody = [f"{store.name}/{subject}" for store in stores for subject in store.subjects]
+    newcomer = f"{stores[0].name}/{stores[0].subjects[-1]}"
+    return tuple(name for name in everybody if name != newcomer), newcomer
+
+
+def sandbox_jobs(config: SandboxConfig, everyone: tuple[str, ...], newcomer: str) -> list[AlignJob]:
+    """Every training of stage 1: everybody together, each alone, ridge, and everybody with a newcomer to read."""
+
+    def jobs(name: str, strategy: StrategyName, groups: Sequence[Group], **more: Any) -> list[AlignJob]:
+        count = 1 if strategy == "ridge" else config.seeds
+        return [
+            AlignJob(
+                name=name,
+                config=config.align.model_copy(update={"strategy": strategy, "seed": config.align.seed + offset}),
+                folds=FOLDS,
+                fold=0,
+                groups=tuple(groups),
+                **more,
+            )
+            for offset in range(count)
+        ]
+
+    alone = [Group(train=(name,)) for name in everyone]
+    apart = [Group(train=everyone, newcomers=(newcomer,))]
+    return list(
+        itertools.chain(
+            jobs("contrastive", "contrastive", [Group(train=everyone)]),
+            jobs("contrastive-alone", "contrastive", alone),
+            jobs("ridge", "ridge", [Group(train=everyone)]),
+            jobs("newcomer", "contrastive", apart, minutes=(0.0,)),
+        )
+    )
+
+
+def sandbox_plan(config: SandboxConfig, experiment: Experiment, stores: Sequence[Store], folder: Path, n: int) -> Plan:
+    """What the recipe compares in stage 1."""
+    alone = {"trained_subjects": 1}
+    return Plan(
+        recipe="sandbox",
+        stores=tuple(portable(store.root, experiment) for store in stores),
+        targets=portable(folder, experiment),
+        target=config.align.target,
+        folds=FOLDS,
+        methods=(
+            Method(name="contrastive", job="contrastive", facts={"trained_subjects": n, "refit": True}),
+            Method(name="contrastive-alone", job="contrastive-alone", facts=alone),
+            Method(
+                name="newcomer-zero-shot",
+                job="newcomer",
+                label="minutes-0",
+                facts={"newcomer": True, "minutes": 0.0, "trained_subjects": n},
+            ),
+            Method(name="ridge", job="ridge", facts={**alone, "role": "rival"}),
+        ),
+        differences=(("contrastive", "contrastive-alone"), ("contrastive", "ridge")),
+        seed=config.align.seed,
+    )

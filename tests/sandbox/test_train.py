@@ -19,13 +19,6 @@ from brainreel.world.captions import captions
 from brainreel.world.scenes import FRAMES, KINDS, MOTIONS, SIDE, draw_scenes, held_out
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sandbox")
-    main(folder / "work", out=folder / "weights", clips=40, steps=2)
-    return folder
-
-
 def test_all_words_of_all_captions_are_known_and_fit():
     words = tokenizer(start=False)
     said = [text for told in captions(draw_scenes(300, 3, combos="all"), variants=6) for text in told]

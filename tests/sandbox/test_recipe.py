@@ -1,0 +1,78 @@
+"""The sandbox recipe on tiny releases: from nothing to videos of everybody, and of a person nobody trained on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from brainreel.errors import WeightsError
+from brainreel.regress import Conditions
+from brainreel.sandbox.config import RELEASES, SandboxConfig
+from brainreel.sandbox.recipe import find_networks, people, run_sandbox
+from brainreel.store import Store
+from brainreel.world.scenes import FRAMES, SIDE
+
+CONFIG = SandboxConfig.model_validate(
+    {"size": "tiny", "clips": 2, "regress": {"crossfit": 0, "steps": 5}, "generate": {"steps": 2}}
+)
+
+
+@pytest.fixture(scope="module")
+def ran(made, tmp_path_factory):
+    """Stopped once before the first video, then run to its end."""
+    out = tmp_path_factory.mktemp("recipe") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("brainreel.sandbox.recipe.generate_stages", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_sandbox(CONFIG, out, weights=made / "weights")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("provenance.json")}
+    assert len(before) > 10
+    run_sandbox(CONFIG, out, weights=made / "weights")
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
+    return out
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def stores(out):
+    return [Store(out / "ingest" / release / release) for release in RELEASES]
+
+
+def test_everybody_has_videos_and_so_has_the_newcomer(ran):
+    everyone, newcomer = people(stores(ran))
+    for name in (*everyone, newcomer):
+        assert len(list((ran / "reconstructions" / name).glob("*.mp4"))) == 2
+    arrays = list((ran / "generate" / "newcomer" / "seed-0" / "fold-0" / newcomer).glob("*.npy"))
+    assert [np.load(path).shape for path in arrays] == [(FRAMES, SIDE, SIDE, 3)] * 2
+    assert not (ran / "generate" / "contrastive" / "seed-0" / "fold-0" / newcomer).exists()
+
+
+def test_the_newcomer_is_read_by_a_model_that_never_saw_them(ran):
+    _, newcomer = people(stores(ran))
+    trained = json.loads((ran / "align/contrastive/seed-0/fold-0/config.json").read_text())
+    assert newcomer not in trained["settings"]["groups"][0]["train"]
+    conditions = Conditions.read(ran / f"regress/newcomer/seed-0/fold-0/conditions/{newcomer}.safetensors")
+    assert conditions.facts["zero_shot"] is True
+    assert set(conditions.vectors) == {"text", "image", "latent"}
+    test = stores(ran)[0].clips["clip_id"]
+    assert set(conditions.clip_id) <= set(test[test.str.startswith("test-")])
+
+
+def test_stage_1_is_scored_with_its_rivals(ran):
+    rows = json.loads((ran / "metrics.json").read_text())["scores"]
+    found = {(row["strategy"], row["dataset"]) for row in rows}
+    assert {(strategy, release) for strategy in ("contrastive", "ridge") for release in RELEASES} <= found
+    assert ("newcomer-zero-shot", RELEASES[0]) in found
+
+
+def test_a_second_run_has_nothing_to_do(ran, made):
+    assert run_sandbox(CONFIG, ran, weights=made / "weights").stages == 0
+
+
+def test_without_networks_it_says_how_to_get_them(tmp_path):
+    with pytest.raises(WeightsError, match=r"brainreel\.sandbox\.train"):
+        find_networks(tmp_path)

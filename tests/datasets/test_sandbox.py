@@ -286,7 +286,7 @@ def test_no_two_releases_share_a_recording(releases):
 
 def test_the_page_runs():
     text = PAGE.read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", text, re.S)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(code, {})

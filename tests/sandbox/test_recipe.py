@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +74,16 @@ def test_stage_1_is_scored_with_its_rivals(ran):
 
 def test_a_second_run_has_nothing_to_do(ran, made):
     assert run_sandbox(CONFIG, ran, weights=made / "weights").stages == 0
+
+
+def test_the_call_in_the_docs_is_one_that_can_be_made(monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    _, code = re.findall(r"```python\n(.*?)```", page, re.S)
+    made = []
+    signature = inspect.signature(run_sandbox)
+    monkeypatch.setattr("brainreel.sandbox.recipe.run_sandbox", lambda *a, **k: made.append(signature.bind(*a, **k)))
+    exec(code, {})
+    assert made[0].arguments["config"].size == "tiny"
 
 
 def test_without_networks_it_says_how_to_get_them(tmp_path):

@@ -152,8 +152,8 @@ def test_wrong_pairs_are_all_wrong_pairs_if_asked(truth, recons):
 
 def test_the_number_of_shifts_is_what_gives_enough_pairs():
     assert [Plan.of(clips, 24).shifts for clips in (1, 2, 5, 8, 24, 1200)] == [0, 1, 4, 3, 1, 1]
-    assert Plan.of(1200, 24) == Plan(shifts=1, wrong_clips=256, null_clips=128)
-    assert Plan.of(1200, 2000) == Plan(shifts=2, wrong_clips=1200, null_clips=128)
+    assert Plan.of(1200, 24) == Plan(shifts=1, wrong_clips=160, null_clips=80)
+    assert Plan.of(1200, 2000) == Plan(shifts=2, wrong_clips=1200, null_clips=80)
     assert Plan.of(100, 24) == Plan(shifts=1, wrong_clips=100, null_clips=100)
 
 

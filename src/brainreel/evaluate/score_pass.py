@@ -22,7 +22,7 @@ from brainreel.video import Frames
 
 # Clips that meet wrong reconstructions, and clips that meet null videos (which need flows of their own): controls are
 # means over clips, and these give them to a fraction of what any claim rests on.
-WRONG_CLIPS, NULL_CLIPS = 256, 128
+WRONG_CLIPS, NULL_CLIPS = 160, 80
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from brainreel.sandbox.words import TOKENS, vocabulary
 from brainreel.world.scenes import FRAMES, KINDS, MOTIONS, SIDE
 
-LATENT_CHANNELS = 24
+LATENT_CHANNELS = 32
 # Eight pixels and four frames of the clip make one place of the latent.
 LATENT_SHAPE = (LATENT_CHANNELS, (FRAMES - 1) // 4 + 1, SIDE // 8, SIDE // 8)
 TEXT_DIM = 96

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from brainreel.files import replace_folder
 from brainreel.progress import track
@@ -58,6 +61,9 @@ def pool(folder: Path, clips: int = CLIPS, seed: int = _SEED) -> Pool:
 
 def choose(what: str, step: int, clips: int, count: int) -> np.ndarray:
     """The clips of a step, without repetition; they belong to the step's number and not to its history."""
-    import torch
-
     return torch.randperm(clips, generator=generator("sandbox", what, step))[:count].numpy()
+
+
+def pixels(videos: np.ndarray) -> Float[Tensor, "clips 3 frames height width"]:
+    """uint8 RGB to the networks' range, -1 to 1."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(videos, -1, 1))).float() / 127.5 - 1

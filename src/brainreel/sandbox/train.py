@@ -19,6 +19,7 @@ from brainreel.files import replace_folder, write_json
 from brainreel.generate.wan_weights import SIZE_FILE, Size
 from brainreel.progress import say
 from brainreel.sandbox import WEIGHTS
+from brainreel.sandbox.patches import fit_patches
 from brainreel.sandbox.pool import CLIPS, Pool, pool
 from brainreel.sandbox.train_autoencoder import STEPS as autoencoder_steps
 from brainreel.sandbox.train_autoencoder import psnr_db, train_autoencoder
@@ -78,12 +79,9 @@ def _classifier(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
 
 
 def _transformer(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
-    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-
     folder = work / "training-transformer"
     folder.mkdir(exist_ok=True)
-    vae = AutoencoderKLWan.from_pretrained(work / "autoencoder" / "vae")
-    transformer, text_encoder = train_transformer(clips, vae, folder, steps or transformer_steps)
+    transformer, text_encoder = train_transformer(clips, fit_patches(clips, work), folder, steps or transformer_steps)
     return {"transformer": transformer, "text_encoder": text_encoder, "tokenizer": tokenizer(start=False)}
 
 

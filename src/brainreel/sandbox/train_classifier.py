@@ -16,8 +16,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
 
 from brainreel.metrics.videos import at_rate
 from brainreel.sandbox.networks import CLASSIFIER_FRAMES, classifier
-from brainreel.sandbox.pool import Pool, choose
-from brainreel.sandbox.train_autoencoder import pixels
+from brainreel.sandbox.pool import Pool, choose, pixels
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 from brainreel.world.scenes import MOTIONS

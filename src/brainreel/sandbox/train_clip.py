@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from brainreel.sandbox.networks import clip
-from brainreel.sandbox.pool import Pool, choose
-from brainreel.sandbox.train_autoencoder import pixels
+from brainreel.sandbox.pool import Pool, choose, pixels
 from brainreel.sandbox.words import tokenizer
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator

@@ -34,7 +34,7 @@ class Patches(NamedTuple):
     Attributes:
         middle: (768,) the mean patch.
         basis: (768, channels) orthonormal components, from large to small spread.
-        mean, std: (channels,) what diffusion subtracts from the channels and divides them by.
+        mean, std: (channels,) what is subtracted from the components, and what they are divided by.
     """
 
     middle: Tensor
@@ -43,12 +43,14 @@ class Patches(NamedTuple):
     std: Tensor
 
     def encode(self, videos: Float[Tensor, "clips 3 frames height width"]) -> Float[Tensor, "clips c t h w"]:
-        """Clips from -1 to 1 to latents, not normalised."""
-        return ((split(videos) - self.middle) @ self.basis).permute(0, 4, 1, 2, 3).contiguous()
+        """Clips from -1 to 1 to latents."""
+        found = ((split(videos) - self.middle) @ self.basis - self.mean) / self.std
+        return found.permute(0, 4, 1, 2, 3).contiguous()
 
     def decode(self, latents: Float[Tensor, "clips c t h w"]) -> Float[Tensor, "clips 3 frames height width"]:
         """Latents to clips; the linear floor that a trained decoder has to beat."""
-        return joined(latents.permute(0, 2, 3, 4, 1) @ self.basis.T + self.middle)
+        found = latents.permute(0, 2, 3, 4, 1) * self.std + self.mean
+        return joined(found @ self.basis.T + self.middle)
 
 
 def split(videos: Float[Tensor, "clips 3 frames height width"]) -> Float[Tensor, "clips t h w 768"]:

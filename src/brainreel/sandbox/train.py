@@ -22,7 +22,7 @@ from brainreel.sandbox import WEIGHTS
 from brainreel.sandbox.patches import fit_patches
 from brainreel.sandbox.pool import CLIPS, Pool, pool
 from brainreel.sandbox.train_autoencoder import STEPS as autoencoder_steps
-from brainreel.sandbox.train_autoencoder import psnr_db, train_autoencoder
+from brainreel.sandbox.train_autoencoder import floor_db, psnr_db, train_autoencoder
 from brainreel.sandbox.train_classifier import STEPS as classifier_steps
 from brainreel.sandbox.train_classifier import train_classifier
 from brainreel.sandbox.train_clip import STEPS as clip_steps
@@ -64,9 +64,12 @@ def main(
 
 
 def _autoencoder(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
-    model = train_autoencoder(clips, work / "training-autoencoder", steps or autoencoder_steps)
+    patches = fit_patches(clips, work)
+    model = train_autoencoder(clips, patches, work / "training-autoencoder", steps or autoencoder_steps)
     unseen = render(draw_scenes(min(128, len(clips.videos)), 1, combos="held-out"))
-    say(f"autoencoder: {psnr_db(model, unseen):.2f} dB on held-out clips")
+    say(
+        f"autoencoder: {psnr_db(model, unseen):.2f} dB on held-out clips, linear patches {floor_db(patches, unseen):.2f} dB"
+    )
     return {"vae": model}
 
 

@@ -1,6 +1,7 @@
-"""The video autoencoder: squared error, more of it on the object, and a little Kullback-Leibler divergence.
+"""The video autoencoder: its latent is that of linear patches, and its decoder shows it better than they do.
 
-Kingma & Welling 2014 (variational autoencoders); the architecture is Wan's (Wan team 2025).
+The encoder learns the patches' principal components (`brainreel.sandbox.patches`), the decoder to show them and what the
+encoder makes of them: squared error, more of it on the object. The architecture is Wan's (Wan team 2025).
 """
 
 from __future__ import annotations
@@ -11,52 +12,54 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from brainreel.sandbox.networks import autoencoder
-from brainreel.sandbox.pool import Pool, choose
+from brainreel.sandbox.patches import Patches
+from brainreel.sandbox.pool import Pool, choose, pixels
 from brainreel.training.loop import train
-from brainreel.training.randomness import generator
+from brainreel.training.muon import Muon
 
-STEPS, CLIPS, LEARNING_RATE = 5000, 4, 2e-3
+STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 4000, 4, 0.02, 2e-3
 OBJECT_WEIGHT = 4.0
-DIVERGENCE = 1e-6
+# Of the encoder's squared error, beside that of pixels.
+LATENT_WEIGHT = 0.1
 
 
-def train_autoencoder(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
-    """Train, and put the mean and spread of the latents of training clips into the configuration."""
+def train_autoencoder(pool: Pool, patches: Patches, folder: Path, steps: int = STEPS) -> Any:
+    """Train the encoder and the decoder side by side."""
     torch.manual_seed(0)
     model = autoencoder()
-    optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.0, betas=(0.9, 0.98))
+    optimiser = Muon(*_sorted(model), lr=LEARNING_RATE, others_lr=OTHERS_RATE)
 
     def batch_loss(step: int) -> Tensor:
         rows = choose("autoencoder", step, len(pool.videos), CLIPS)
         # Whole clips: trained on half of them, the causal convolutions drift in the frames they never saw.
         videos = pixels(np.stack([pool.videos[row] for row in rows]))
         weight = 1 + OBJECT_WEIGHT * torch.from_numpy(np.stack([pool.masks[row] for row in rows]))[:, None]
-        posterior = model.encode(videos).latent_dist
-        shown = model.decode(posterior.sample(generator=generator("latent", step))).sample
-        error = (weight * (shown - videos).square()).sum() / weight.sum() / 3
-        return error + DIVERGENCE * posterior.kl().mean()
+        wanted = patches.encode(videos)
+        found = model.encode(videos).latent_dist.mode()
+        # Half of what the decoder sees is what the diffusion transformer is to give it, half the encoder's own.
+        given = torch.cat([wanted[: CLIPS // 2], found[CLIPS // 2 :]])
+        error = (weight * (model.decode(given).sample - videos).square()).sum() / weight.sum() / 3
+        return error + LATENT_WEIGHT * (found - wanted).square().mean()
 
     train(model, optimiser, batch_loss, steps=steps, folder=folder)
-    model.eval().requires_grad_(False)
-    sample = torch.cat(
-        [latents(model, pool.videos[start : start + 32]) for start in range(0, min(512, len(pool.videos)), 32)]
-    )
-    mean, std = sample.mean((0, 2, 3, 4)), sample.std((0, 2, 3, 4))
-    model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
-    return model
+    return model.eval().requires_grad_(False)
 
 
-def pixels(videos: np.ndarray) -> Float[Tensor, "clips 3 frames height width"]:
-    """uint8 RGB to the autoencoder's range, -1 to 1."""
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(videos, -1, 1))).float() / 127.5 - 1
+def _sorted(model: Any) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Kernels inside the network; the last layers, scales and offsets."""
+    kernels = {
+        n for n, value in model.named_parameters() if value.ndim > 3 and "conv_out" not in n and "gamma" not in n
+    }
+    named = dict(model.named_parameters())
+    return [named[n] for n in named if n in kernels], [named[n] for n in named if n not in kernels]
 
 
 @torch.no_grad()
 def latents(model: Any, videos: np.ndarray) -> Float[Tensor, "clips channels frames height width"]:
-    """The mode of each clip's posterior, not normalised."""
+    """The mode of each clip's posterior."""
     return model.encode(pixels(np.asarray(videos))).latent_dist.mode()
 
 
@@ -64,5 +67,14 @@ def latents(model: Any, videos: np.ndarray) -> Float[Tensor, "clips channels fra
 def psnr_db(model: Any, videos: np.ndarray) -> float:
     """Peak signal-to-noise ratio of clips after the round trip, from their mean squared error, in dB."""
     given = pixels(videos)
-    error = (model.decode(model.encode(given).latent_dist.mode()).sample.clamp(-1, 1) - given).square().mean()
-    return float(10 * torch.log10(4 / error))
+    return _decibels(model.decode(model.encode(given).latent_dist.mode()).sample, given)
+
+
+def floor_db(patches: Patches, videos: np.ndarray) -> float:
+    """The same of the linear patches."""
+    given = pixels(videos)
+    return _decibels(patches.decode(patches.encode(given)), given)
+
+
+def _decibels(shown: Tensor, given: Tensor) -> float:
+    return float(10 * torch.log10(4 / (shown.clamp(-1, 1) - given).square().mean()))

@@ -72,14 +72,12 @@ def sorted_parameters(model: Trained) -> tuple[list[nn.Parameter], list[nn.Param
 
 
 def encode_pool(pool: Pool, patches: Patches, folder: Path) -> tuple[Tensor, Tensor]:
-    """Normalised latents of the whole pool, and how much of the object each of their places shows (0 or 1)."""
+    """Latents of the whole pool, and how much of the object each of their places shows (0 or 1)."""
     path = folder / f"latents-{len(pool.videos)}.safetensors"
     if not path.is_file():
         parts = []
-        mean, std = (value.view(1, -1, 1, 1, 1) for value in (patches.mean, patches.std))
         for start in track(range(0, len(pool.videos), 64), "encode", -(-len(pool.videos) // 64)):
-            found = patches.encode(pixels(np.asarray(pool.videos[start : start + 64])))
-            parts.append(((found - mean) / std).half().numpy())
+            parts.append(patches.encode(pixels(np.asarray(pool.videos[start : start + 64]))).half().numpy())
         write_bytes(path, save({"latents": np.concatenate(parts)}))
     return torch.from_numpy(load_file(path)["latents"]).float(), object_places(np.asarray(pool.masks))
 

@@ -12,25 +12,28 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from brainreel.sandbox.networks import autoencoder
 from brainreel.sandbox.patches import Patches
 from brainreel.sandbox.pool import Pool, choose, pixels
 from brainreel.training.loop import train
-from brainreel.training.muon import Muon
+from brainreel.training.muon import Muon, sorted_parameters
 
-STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 4000, 4, 0.02, 2e-3
+STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 3000, 4, 0.02, 2e-3
 OBJECT_WEIGHT = 4.0
 # Of the encoder's squared error, beside that of pixels.
 LATENT_WEIGHT = 0.1
+_FIRST_SCALE = 0.05
 
 
 def train_autoencoder(pool: Pool, patches: Patches, folder: Path, steps: int = STEPS) -> Any:
     """Train the encoder and the decoder side by side."""
     torch.manual_seed(0)
     model = autoencoder()
-    optimiser = Muon(*_sorted(model), lr=LEARNING_RATE, others_lr=OTHERS_RATE)
+    # The decoder cuts what lies outside -1 to 1, and nothing is learned from what is cut.
+    model.decoder.conv_out.weight.data.mul_(_FIRST_SCALE)
+    optimiser = Muon(*sorted_parameters(model, _inner), lr=LEARNING_RATE, others_lr=OTHERS_RATE)
 
     def batch_loss(step: int) -> Tensor:
         rows = choose("autoencoder", step, len(pool.videos), CLIPS)
@@ -48,13 +51,9 @@ def train_autoencoder(pool: Pool, patches: Patches, folder: Path, steps: int = S
     return model.eval().requires_grad_(False)
 
 
-def _sorted(model: Any) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Kernels inside the network; the last layers, scales and offsets."""
-    kernels = {
-        n for n, value in model.named_parameters() if value.ndim > 3 and "conv_out" not in n and "gamma" not in n
-    }
-    named = dict(model.named_parameters())
-    return [named[n] for n in named if n in kernels], [named[n] for n in named if n not in kernels]
+def _inner(name: str, value: Tensor) -> bool:
+    """Kernels; not those of the last layers."""
+    return value.ndim > 3 and "conv_out" not in name and "gamma" not in name
 
 
 @torch.no_grad()

@@ -18,10 +18,11 @@ from brainreel.metrics.videos import at_rate
 from brainreel.sandbox.networks import CLASSIFIER_FRAMES, classifier
 from brainreel.sandbox.pool import Pool, choose, pixels
 from brainreel.training.loop import train
+from brainreel.training.muon import Muon, sorted_parameters
 from brainreel.training.randomness import generator
 from brainreel.world.scenes import MOTIONS
 
-STEPS, CLIPS, LEARNING_RATE = 4000, 96, 1.5e-3
+STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 2000, 96, 0.01, 1.5e-3
 _SHIFT = 4
 
 
@@ -29,7 +30,7 @@ def train_classifier(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
     """Train on clips that are shifted, blurred and noisy, so that it judges what is shown and not how sharply."""
     torch.manual_seed(1)
     model = classifier()
-    optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.05)
+    optimiser = Muon(*sorted_parameters(model, _inner), lr=LEARNING_RATE, others_lr=OTHERS_RATE, weight_decay=0.05)
     frames = at_rate(pool.videos.shape[1], pool.videos.shape[1], CLASSIFIER_FRAMES)
     label = torch.from_numpy(pool.scenes.kind * len(MOTIONS) + pool.scenes.motion)
 
@@ -41,6 +42,10 @@ def train_classifier(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
 
     train(model, optimiser, batch_loss, steps=steps, folder=folder)
     return model.eval().requires_grad_(False)
+
+
+def _inner(name: str, value: Tensor) -> bool:
+    return value.ndim == 2 and ".layer" in name and "norm" not in name
 
 
 def disturbed(

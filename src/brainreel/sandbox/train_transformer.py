@@ -22,7 +22,7 @@ from brainreel.sandbox.patches import Patches
 from brainreel.sandbox.pool import Pool, choose, pixels
 from brainreel.sandbox.words import TOKENS, tokenizer
 from brainreel.training.loop import train
-from brainreel.training.muon import Muon
+from brainreel.training.muon import Muon, sorted_parameters
 from brainreel.training.randomness import generator
 
 STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 7_000, 64, 0.01, 1.5e-3
@@ -60,15 +60,9 @@ class Trained(nn.Module):
             value.copy_(getattr(self, f"mean_{name}"))
 
 
-def sorted_parameters(model: Trained) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The matrices inside the blocks, and all the rest: embeddings, what enters and leaves, scales."""
-    inside = {
-        name
-        for name, value in model.named_parameters()
-        if value.ndim == 2 and ".block" in name and "relative_attention_bias" not in name
-    }
-    named = dict(model.named_parameters())
-    return [named[n] for n in named if n in inside], [named[n] for n in named if n not in inside]
+def _inner(name: str, value: Tensor) -> bool:
+    """Matrices of the blocks; not embeddings, nor what enters and leaves."""
+    return value.ndim == 2 and ".block" in name and "table" not in name and "relative_attention_bias" not in name
 
 
 def encode_pool(pool: Pool, patches: Patches, folder: Path) -> tuple[Tensor, Tensor]:
@@ -104,7 +98,7 @@ def train_transformer(pool: Pool, patches: Patches, folder: Path, steps: int = S
     torch.manual_seed(3)
     model, words = Trained(), tokenizer(start=False)
     clean, places = encode_pool(pool, patches, folder)
-    optimiser = Muon(*sorted_parameters(model), lr=LEARNING_RATE, others_lr=OTHERS_RATE, weight_decay=0.01)
+    optimiser = Muon(*sorted_parameters(model, _inner), lr=LEARNING_RATE, others_lr=OTHERS_RATE, weight_decay=0.01)
 
     def batch_loss(step: int) -> Tensor:
         model.follow(step)

@@ -5,7 +5,7 @@ Small convolutional and attention networks on few CPU cores are short of steps, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -56,6 +56,15 @@ class Muon(torch.optim.Optimizer):
                 if value.grad is not None:
                     value.mul_(1 - group["lr"] * group["weight_decay"])
                     value.add_(move(value.grad, self.state[value], group), alpha=-group["lr"])
+
+
+def sorted_parameters(
+    module: nn.Module, inner: Callable[[str, Tensor], bool]
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """A module's parameters for `Muon`: those that ``inner`` says are matrices inside it, and the others."""
+    named = dict(module.named_parameters())
+    matrices = [name for name, value in named.items() if inner(name, value)]
+    return [named[n] for n in matrices], [value for n, value in named.items() if n not in set(matrices)]
 
 
 def _orthogonal(gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:

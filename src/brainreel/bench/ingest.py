@@ -50,9 +50,11 @@ def run(*, clips: int = CLIPS, grayordinates: int = GRAYORDINATES) -> dict[str, 
     }
     with tempfile.TemporaryDirectory(prefix="brainreel-bench-") as place:
         root = Path(place)
-        paths = _write(root / "release", shapes)
-        unpickle = _measured("unpickle", *paths)
-        ingest = _measured("ingest", root / "release", root / "store")
+        # Not here: a process inherits the peak memory of the one that started it.
+        _measured("write", str(root / "release"), json.dumps(shapes))
+        paths = [files.betas_path(root / "release", MAP, _SUBJECT, role) for role in shapes]
+        unpickle = _measured("unpickle", *map(str, paths))
+        ingest = _measured("ingest", str(root / "release"), str(root / "store"))
         result = {
             "clips": clips,
             "grayordinates": grayordinates,
@@ -69,10 +71,10 @@ def run(*, clips: int = CLIPS, grayordinates: int = GRAYORDINATES) -> dict[str, 
     return result
 
 
-def _write(release: Path, shapes: dict[str, tuple[int, int, int]]) -> list[Path]:
+def _write(release: Path, shapes: dict[str, list[int]]) -> None:
     from ..datasets.twin_cortex import TwinCortex
 
-    told, paths, first = {}, [], {"train": 1, "test": 1001}
+    told, first = {}, {"train": 1, "test": 1001}
     rng = np.random.default_rng(0)
     for role, shape in shapes.items():
         numbers = [f"{first[role] + k:04d}" for k in range(shape[0])]
@@ -81,27 +83,27 @@ def _write(release: Path, shapes: dict[str, tuple[int, int, int]]) -> list[Path]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as stream:
             pickle.dump((rng.standard_normal(shape), [files.clip_name(n) for n in numbers]), stream, protocol=5)
-        paths.append(path)
     write_json(files.annotations_path(release), told)
     differs: dict[str, object] = {"subjects": 1, "clips": len(told)}
     if (cortex := TwinCortex.grow("tiny")) and len(cortex) == shapes["train"][2]:
         cortex.write_map(release)
         differs["spaces"] = {MAP: len(cortex)}
     TwinCard(simulated=True, dataset="bmd", size="full", seed=0, differs=differs).write(release)
-    return paths
 
 
-def _measured(what: str, *arguments: Path) -> dict[str, float]:
+def _measured(what: str, *arguments: str) -> dict[str, float]:
     """Run `_child` in a fresh process: a process's peak memory never falls again."""
-    command = [sys.executable, "-m", "brainreel.bench.ingest", what, *map(str, arguments)]
+    command = [sys.executable, "-m", "brainreel.bench.ingest", what, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def _child(what: str, *arguments: str) -> dict[str, float]:
-    checksums = 0.0
-    if what == "unpickle":
-        start = time.perf_counter()
+    checksums, start = 0.0, time.perf_counter()
+    if what == "write":
+        _write(Path(arguments[0]), json.loads(arguments[1]))
+        seconds = time.perf_counter() - start
+    elif what == "unpickle":
         for path in arguments:
             with Path(path).open("rb") as stream:
                 found = pickle.load(stream)

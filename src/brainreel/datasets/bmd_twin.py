@@ -76,7 +76,7 @@ def write_twin(out: Path, facts: Facts, *, subjects: int | None, size: Size, see
             spaces = {MAP: len(cortex), "MNI152": scale.voxels, "fsaverage": 2 * scale.voxels}
             differs["spaces"] = spaces
         TwinCard(simulated=True, dataset=facts.name, size=size, seed=seed, differs=differs).write(folder)
-        clips, shown = _write_clips(folder, scale, seed)
+        clips, shown = write_stimuli(folder, scale, seed)
         for n, subject in enumerate(people):
             sessions = _sessions(clips, facts, np.random.default_rng(seed_of(seed, 5, n)))
             for session, runs in zip(SESSIONS, sessions, strict=True):
@@ -92,7 +92,7 @@ def write_twin(out: Path, facts: Facts, *, subjects: int | None, size: Size, see
             prepared = _prepare(by_session, np.split(order, splits), scale, facts)
             del betas, by_session
             for role, values in prepared.items():
-                _write_pickle(files.betas_path(folder, MAP, subject, role), (values, clips.named(role)))
+                write_pickle(files.betas_path(folder, MAP, subject, role), (values, clips.named(role)))
             if size != "full":
                 _write_other_spaces(folder, n, subject, prepared, scale.voxels, cortex, clips)
 
@@ -116,7 +116,8 @@ class Clips(NamedTuple):
 Runs = list[tuple[str, np.ndarray]]
 
 
-def _write_clips(folder: Path, scale: Scale, seed: int) -> tuple[Clips, Drives]:
+def write_stimuli(folder: Path, scale: Scale, seed: int) -> tuple[Clips, Drives]:
+    """Write clips and annotations; returns the clips, and what each offers to a cortex, training clips first."""
     train = draw_scenes(scale.train, seed_of(seed, 3))
     test = draw_scenes(scale.test, seed_of(seed, 4), combos="held-out")
     first = {"train": 1, "test": FIRST_TEST}
@@ -197,7 +198,7 @@ def _write_glmsingle(folder: Path, subject: str, runs: Runs, betas: np.ndarray, 
     np.save(folder / f"{NAME}.npy", np.array(result, dtype=object), allow_pickle=True)
     shown = [names[trials].tolist() for _, trials in runs]
     events = [{"trial_type": clip, "onset": [TRIAL_S * k for k in range(len(clip))]} for clip in shown]
-    _write_pickle(order_path(folder, subject), (events, list(dict.fromkeys(clip for run in shown for clip in run))))
+    write_pickle(order_path(folder, subject), (events, list(dict.fromkeys(clip for run in shown for clip in run))))
 
 
 def _prepare(sessions: list[np.ndarray], orders: list[np.ndarray], scale: Scale, facts: Facts) -> dict[str, np.ndarray]:
@@ -229,10 +230,10 @@ def _write_other_spaces(
     image = nibabel.Nifti1Image(mask, np.diag([2.0, 2, 2, 1]))
     for role, betas in prepared.items():
         some = np.ascontiguousarray(betas[..., driven[:voxels]])
-        _write_pickle(files.betas_path(folder, "MNI152", subject, role), (some, clips.named(role), image))
+        write_pickle(files.betas_path(folder, "MNI152", subject, role), (some, clips.named(role), image))
         for hemisphere, columns in (("left", driven[:voxels]), ("right", driven[voxels:])):
             path = files.betas_path(folder, "fsaverage", subject, role, hemisphere)
-            _write_pickle(path, (np.ascontiguousarray(betas[..., columns]), clips.named(role)))
+            write_pickle(path, (np.ascontiguousarray(betas[..., columns]), clips.named(role)))
     parcel = np.array(cortex.surface.parcel)
     for k, (region, name) in enumerate(REGIONS.items()):
         where = np.roll(cortex.place[parcel == name], _REGION_VOXELS * k)[:_REGION_VOXELS]
@@ -240,10 +241,10 @@ def _write_other_spaces(
             continue
         where = where[:0] if n == 1 and region == "RSC" else where
         dicts = {f"{role}_data_allvoxel": np.ascontiguousarray(betas[..., where]) for role, betas in prepared.items()}
-        _write_pickle(files.roi_path(folder, subject, region), dicts)
+        write_pickle(files.roi_path(folder, subject, region), dicts)
 
 
-def _write_pickle(path: Path, value: object) -> None:
+def write_pickle(path: Path, value: object) -> None:
     """As the release's scripts do it: with the highest protocol."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:

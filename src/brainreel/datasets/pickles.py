@@ -234,9 +234,9 @@ def _scalar(dtype: Any, data: Any) -> Any:
     return array.read().item()
 
 
-def _frombuffer(data: Bytes, dtype: Any, shape: Any, order: Any) -> StoredArray:
+def _frombuffer(data: Bytes, dtype: Any, shape: Any, order: Any, axes: Any = None) -> StoredArray:
     array = StoredArray()
-    array.fill(shape, _dtype(dtype), data, order)
+    array.fill(shape, _dtype(dtype), data, order, axes)
     return array
 
 

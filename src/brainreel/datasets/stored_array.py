@@ -40,19 +40,39 @@ class StoredArray:
         self.shape: tuple[int, ...] = (0,)
         self.dtype = np.dtype(float)
         self._data: Any = b""
-        self._order = "C"
+        # It lies in the file in C order with this shape, and is then transposed.
+        self._stored: tuple[int, ...] = (0,)
+        self._axes: tuple[int, ...] = (0,)
 
-    def fill(self, shape: Any, dtype: str, data: Any, order: Any) -> None:
+    def fill(self, shape: Any, dtype: str, data: Any, order: Any, axes: Any = None) -> None:
         """Say what it holds.
 
+        Args:
+            shape: Of the array; with ``axes``, as it is stored.
+            dtype: Of its values.
+            data: They themselves.
+            order: «C», «F», or «K» with ``axes``, the order in which numpy transposes what is stored.
+            axes: See ``order``.
+
         Raises:
-            ValueError: shape, type and amount of data do not fit together.
+            ValueError: shape, type, order and amount of data do not fit together.
         """
-        if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape) or order not in ("C", "F"):
+        if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
             raise ValueError(f"an array of shape {shape!r}")
-        self.shape, self.dtype, self._order = shape, np.dtype(dtype), order
+        plain = tuple(range(len(shape)))
+        self.dtype = np.dtype(dtype)
         if self.dtype.kind not in _KINDS:
             raise ValueError(f"values of type {dtype!r} are not read")
+        if order == "K" and isinstance(axes, (tuple, list)) and sorted(axes) == list(plain):
+            self._stored, self._axes = shape, tuple(axes)
+        # Objects are listed as they come, whatever the order in memory was.
+        elif order == "C" or (order == "F" and self.dtype.hasobject):
+            self._stored, self._axes = shape, plain
+        elif order == "F":
+            self._stored, self._axes = shape[::-1], plain[::-1]
+        else:
+            raise ValueError(f"an array in the order {order!r}")
+        self.shape = tuple(self._stored[axis] for axis in self._axes)
         if isinstance(data, str):
             # Python 2 had no type of its own for bytes.
             data = data.encode("latin1")
@@ -65,35 +85,33 @@ class StoredArray:
     def read(self) -> np.ndarray:
         """All of it; reading is where memory is spent."""
         if self.dtype.hasobject:
-            out = np.empty(len(self._data), object)
-            out[:] = self._data
-            return out.reshape(self.shape, order="C" if self._order == "C" else "F")
-        flat = self._items(0, math.prod(self.shape))
-        return flat.reshape(self.shape, order="C" if self._order == "C" else "F")
+            flat = np.empty(len(self._data), object)
+            flat[:] = self._data
+        else:
+            flat = self._items(0, math.prod(self.shape))
+        return flat.reshape(self._stored).transpose(self._axes)
 
     def take(self, index: Int[np.ndarray, " chosen"], axis: int, dtype: Any = np.float32) -> Float[np.ndarray, ...]:
-        """Some entries along the first or last axis; no more than a block of the others is ever in memory.
+        """Some entries along one axis; no more than a block of the others is ever in memory.
 
         Args:
             index: Which, ascending.
-            axis: 0 or -1.
+            axis: Which axis.
             dtype: What to return them in.
 
         Returns:
             The array with that axis cut to `index`.
         """
-        if len(self.shape) < 2:
-            raise ValueError("an array of fewer than two axes")
-        # Stored backwards, the first axis is the last one of a plain array.
-        stored = self.shape if self._order == "C" else self.shape[::-1]
-        inner = (axis == -1) == (self._order == "C")
-        cut = (*stored[:-1], len(index)) if inner else (len(index), *stored[1:])
-        out = np.empty(cut, dtype)
-        if inner:
-            self._inner(out.reshape(-1, len(index)), index, stored[-1])
+        where = self._axes[axis]
+        before, after = self._stored[:where], self._stored[where + 1 :]
+        out = np.empty((*before, len(index), *after), dtype)
+        if where == 0:
+            self._outer(out.reshape(len(index), math.prod(after)), index)
         else:
-            self._outer(out.reshape(len(index), -1), index)
-        return out if self._order == "C" else out.T
+            inner = math.prod(after)
+            columns = (index[:, None] * inner + np.arange(inner)).ravel() if inner > 1 else index
+            self._inner(out.reshape(math.prod(before), len(columns)), columns, self._stored[where] * inner)
+        return out.transpose(self._axes)
 
     def _inner(self, out: np.ndarray, index: np.ndarray, width: int) -> None:
         step = max(1, _BLOCK_BYTES // max(1, width * self.dtype.itemsize))

@@ -18,7 +18,7 @@ def need_folder(source: Path, what: str) -> None:
         raise SourceError(f"there is no {source}", expected=f"a folder with {what}", do="check the path")
     if not source.is_dir():
         raise SourceError(f"{source} is a file", expected=f"a folder with {what}", do="give the folder around it")
-    with _sentences(source, "a folder that can be listed", ""):
+    with sentences(source, "a folder that can be listed", ""):
         if not any(source.iterdir()):
             raise SourceError(f"{source} is empty", expected=what, do="unpack the release there")
 
@@ -28,7 +28,7 @@ def read_mat(path: Path, names: tuple[str, ...], *, do: str = "fetch the file ag
     from scipy.io import loadmat
 
     # scipy, given a name, calls a missing file an unreadable one; a stream keeps the difference.
-    with _sentences(path, "a Matlab file (version 5 to 7)", do), path.open("rb") as stream:
+    with sentences(path, "a Matlab file (version 5 to 7)", do), path.open("rb") as stream:
         found = loadmat(stream)
     for name in names:
         if name not in found:
@@ -41,14 +41,14 @@ def read_nifti(path: Path, *, do: str = "fetch the file again") -> np.ndarray:
     """The values of a NIfTI or CIFTI file, scaled as its header says."""
     import nibabel
 
-    with _sentences(path, "a NIfTI or CIFTI file", do):
+    with sentences(path, "a NIfTI or CIFTI file", do):
         image: Any = nibabel.load(path)
         return np.asarray(image.dataobj)
 
 
 def read_npy(path: Path, *, do: str = "save it again with numpy.save") -> np.ndarray:
     """A numpy array; a file that would run code (a pickle) is refused."""
-    with _sentences(path, "a .npy file of plain numbers", do):
+    with sentences(path, "a .npy file of plain numbers", do):
         return np.load(path, allow_pickle=False)
 
 
@@ -56,7 +56,7 @@ def read_sheet(path: Path, sheet: str, *, do: str = "fetch the file again") -> l
     """All rows of one sheet of an Excel file, as tuples of cells."""
     import openpyxl
 
-    with _sentences(path, "an Excel file (.xlsx)", do):
+    with sentences(path, "an Excel file (.xlsx)", do):
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         if sheet not in book.sheetnames:
@@ -86,7 +86,7 @@ def need_numbers(path: Path, values: np.ndarray, shape: tuple[int, ...], axes: s
 
 
 @contextmanager
-def _sentences(path: Path, expected: str, do: str) -> Iterator[None]:
+def sentences(path: Path, expected: str, do: str) -> Iterator[None]:
     """Turn whatever a parser throws at a broken file into a `SourceError` about ``path``."""
     try:
         yield

@@ -94,6 +94,8 @@ class CiftiRuns:
                 do=_REFETCH,
             )
         kind = header.get_data_dtype()
+        if kind.kind not in "fiu":
+            raise SourceError(f"{path} holds {kind} values", expected="numbers", do=_REFETCH)
         if (missing := offset + volumes * self.places * kind.itemsize - path.stat().st_size) > 0:
             raise SourceError(f"{path} is cut off ({missing} bytes are missing)", expected="a whole file", do=_REFETCH)
         slope, intercept = (float(header[name]) for name in ("scl_slope", "scl_inter"))

@@ -109,7 +109,7 @@ def movie_fps(path: Path, clips: int) -> float:
     import av
 
     do = "put the release's movies there, or give their folder with --stimuli"
-    with sentences(path, "the movie that was shown", do), path.open("rb") as stream, av.open(stream) as container:
+    with sentences(path, "the movie that was shown", do), path.open("rb") as stream, av.open(stream, "r") as container:
         if not container.streams.video:
             raise SourceError(f"{path} has no pictures", expected="the movie that was shown", do=do)
         rate = container.streams.video[0].average_rate

@@ -212,7 +212,7 @@ def _scenes(shown: Int[np.ndarray, " trials"], cycle: Int[np.ndarray, " trials"]
     ordered = [of_name[name] for name in class_names(int(shown.max()) + 1)]
     kind, motion, light = np.array(ordered)[shown].T
     test = cycle == shown % files.CYCLES
-    out = held_out(kind[:, None], np.arange(len(PLACES))[None, :], motion[:, None])
+    out = np.stack([held_out(kind, np.full_like(kind, here), motion) for here in range(len(PLACES))], axis=1)
     place = np.array([rng.choice(np.flatnonzero(row == tested)) for row, tested in zip(out, test, strict=True)])
     return replace(scenes_showing(np.stack([kind, place, motion], axis=1), rng), light=light)
 

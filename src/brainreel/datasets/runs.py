@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
@@ -23,6 +23,7 @@ _VOLUMES_AT_ONCE = 16
 _REFETCH = "fetch the file again"
 
 
+@runtime_checkable
 class Runs(Protocol):
     """How the runs of one space are read.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 
 from brainreel.datasets import DATASETS, parcels
@@ -12,7 +13,7 @@ from brainreel.datasets.cc2017 import FACTS, FOLDS
 from brainreel.datasets.cc2017_twin import SCALES
 from brainreel.datasets.protocol import facts_of
 from brainreel.errors import UsageError
-from brainreel.files import sha256
+from brainreel.files import sha256, write_tsv
 from brainreel.store import Store, check
 from brainreel.store.clips import clip_frames
 from brainreel.video import look
@@ -235,6 +236,18 @@ def test_what_never_changes_is_left_out_and_told(one, ingest, tmp_path):
     left = np.setdiff1d(space.vertex, store.space("bold", "subject1")["vertex"])
     assert left.tolist() == [space.vertex[3]]
     assert any("1 vertices never change" in text for text in store.manifest.notes)
+
+
+def test_captions_are_a_file_beside_the_release(store, one, ingest, tmp_path):
+    assert all(len(captions) > 0 for captions in store.clips["captions"])
+    assert any("not the release's" in text for text in store.manifest.notes)
+    silent = Path(shutil.copytree(one, tmp_path / "twin"))
+    (silent / "captions.tsv").unlink()
+    assert set(map(len, ingest("cc2017", silent, tmp_path / "without").clips["captions"])) == {0}
+    table = pd.DataFrame({"clip_id": ["seg1-001", "test1-000"], "captions": ["a dog barks", '["a", "b"]']})
+    write_tsv(silent / "captions.tsv", table)
+    clips = ingest("cc2017", silent, tmp_path / "some").clips.set_index("clip_id")["captions"]
+    assert (clips["seg1-001"], clips["test1-000"], clips["seg1-000"]) == (["a dog barks"], ["a", "b"], [])
 
 
 def test_a_twin_needs_somebody(tmp_path):

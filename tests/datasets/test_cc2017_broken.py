@@ -146,6 +146,15 @@ BREAKS = {
         ),
         r"test1\.mp4 lasts 5\.0 s; expected 48 s",
     ),
+    "captions of no clip": (
+        lambda k: _write(k / "captions.tsv", b"clip_id\tcaptions\nseg9-000\ta dog\n"),
+        r"captions\.tsv names the clip 'seg9-000'; expected seg1-000",
+    ),
+    "captions twice": (
+        lambda k: _write(k / "captions.tsv", b"clip_id\tcaptions\n" + b"seg1-000\ta dog\n" * 2),
+        r"captions\.tsv names the clip 'seg1-000' twice",
+    ),
+    "captions empty": (lambda k: _write(k / "captions.tsv", b""), r"captions\.tsv cannot be read"),
     "no people": (
         lambda k: [shutil.rmtree(p) for p in (k / "video_fmri_dataset").glob("subject*")],
         "has no folders subject1",

@@ -45,6 +45,7 @@ FACTS = Facts(
     notes=(
         "The responses are already shifted by 2 TRs for the haemodynamic lag: do not shift again.",
         "Each run is standardised with its own 240 volumes, test runs included: label-free, the official preparation.",
+        "The release describes no clips; a captions.tsv (clip_id, captions) in the folder is read if it is there.",
         "The TR is 2 s whatever the files' headers say.",
         "subject3, test2, run 9 began ten seconds early: its last 5 clips are lost, which were shown 9 times.",
     ),
@@ -78,20 +79,25 @@ class CC2017:
         facts, _ = facts_of(source, FACTS)
         root = files.root_of(source)
         clips = _clips(stimuli or root / "stimuli", facts)
+        described = files.read_captions(source, clips["clip_id"].tolist())
+        clips["captions"] = [described.get(name, "[]") for name in clips["clip_id"]]
         runs = [run for subject in people for run in files.runs_of(subject, facts)]
         recorded = _recorded(source, root, runs, facts, space)
         recorded = _without_still(recorded, runs, writer, progress)
 
         writer.add_space(recorded.name, recorded.vertex, recorded.parcel)
-        for run, told in zip(runs, _counted("reading", runs), strict=True):
-            if told:
-                progress(told)
+        for run, line in zip(runs, _counted("reading", runs), strict=True):
+            if line:
+                progress(line)
             series = recorded.reader.read(recorded.paths[run], run.volumes, recorded.vertex)
             # Half precision keeps a z-score to 0.0005: the noise of one volume is a thousand times that.
             values = cleaned(series[:, run.kept]).T.astype(np.float16)
             writer.add_bold(run.subject, run.name, values, tr_s=facts.tr_s or files.CLIP_S, space=recorded.name)
             writer.source(recorded.paths[run], source)
         _write_tables(writer, clips, runs)
+        if described:
+            writer.source(source / files.CAPTIONS, source)
+            note(writer, f"Captions are not the release's: they come from {files.CAPTIONS} beside it.")
         if len(people) != facts.subjects:
             note(writer, f"{len(people)} of the release's {facts.subjects} subjects.")
 
@@ -139,9 +145,9 @@ def _need_files(paths: dict[files.Run, Path]) -> None:
 def _without_still(recorded: _Recorded, runs: list[files.Run], writer: StoreWriter, progress: Progress) -> _Recorded:
     """Leave out what does not change in some run: nothing can be learnt from it, and it has no z-score."""
     alive = np.ones(len(recorded.vertex), bool)
-    for run, told in zip(runs, _counted("looking for places that never change in", runs), strict=True):
-        if told:
-            progress(told)
+    for run, line in zip(runs, _counted("looking for places that never change in", runs), strict=True):
+        if line:
+            progress(line)
         alive &= ~recorded.reader.still(recorded.paths[run], run.volumes, run.kept, recorded.vertex)
     dead = int((~alive).sum())
     if not alive.any():
@@ -172,19 +178,14 @@ def _clips(stimuli: Path, facts: Facts) -> pd.DataFrame:
         count = files.clip_count(movie, volumes)
         path = files.movie_path(stimuli, movie)
         fps = files.movie_fps(path, count)
-        names = [clip_id(movie, k) for k in range(count)]
+        names = [files.clip_id(movie, k) for k in range(count)]
         onset_s = files.CLIP_S * np.arange(count)
         parts.append(
             pd.DataFrame({"clip_id": names, "onset_s": onset_s}).assign(
-                stimulus=movie, path=str(path.resolve()), fps=fps, duration_s=files.CLIP_S, captions="[]"
+                stimulus=movie, path=str(path.resolve()), fps=fps, duration_s=files.CLIP_S
             )
         )
     return pd.concat(parts, ignore_index=True)
-
-
-def clip_id(movie: str, number: int) -> str:
-    """The name of a movie's clip, counted from 0."""
-    return f"{movie}-{number:03d}"
 
 
 def _fewer(subject: str, facts: Facts) -> dict[str, int]:
@@ -193,7 +194,7 @@ def _fewer(subject: str, facts: Facts) -> dict[str, int]:
     seen: dict[str, int] = {}
     for run in files.runs_of(subject, facts):
         for number in range(files.clip_count(run.movie, run.volumes)):
-            name = clip_id(run.movie, number)
+            name = files.clip_id(run.movie, number)
             declared[name] = facts.repetitions[files.role_of(run.movie)]
             seen[name] = seen.get(name, 0) + (number < run.clips)
     return {name: count for name, count in seen.items() if count < declared[name]}
@@ -203,7 +204,7 @@ def _write_tables(writer: StoreWriter, clips: pd.DataFrame, runs: list[files.Run
     writer.write_clips(clips)
     trials = []
     for run in runs:
-        names = [clip_id(run.movie, k) for k in range(run.clips)]
+        names = [files.clip_id(run.movie, k) for k in range(run.clips)]
         shown = pd.DataFrame({"clip_id": names, "onset_s": files.CLIP_S * np.arange(run.clips)})
         shown = shown.assign(subject=run.subject, session="", run=run.name, repetition=run.repetition)
         trials.append(shown.assign(duration_s=files.CLIP_S, role=files.role_of(run.movie)))

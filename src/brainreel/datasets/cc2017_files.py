@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from brainreel.datasets.folder_files import caption_list, read_table
 from brainreel.datasets.protocol import Facts
 from brainreel.datasets.reading import need_folder, sentences
 from brainreel.errors import SourceError
 
 TOP = "video_fmri_dataset"
+CAPTIONS = "captions.tsv"
 CLIP_S = 2.0
 # Volumes after the last one that the official preparation keeps.
 _TAIL = 4
@@ -54,6 +56,11 @@ def clip_count(movie: str, volumes: int) -> int:
     return volumes - skipped(movie) - _TAIL
 
 
+def clip_id(movie: str, number: int) -> str:
+    """The name of a movie's clip, counted from 0."""
+    return f"{movie}-{number:03d}"
+
+
 def role_of(movie: str) -> str:
     return "train" if movie.startswith("seg") else "test"
 
@@ -83,6 +90,25 @@ def present_subjects(source: Path) -> list[str]:
             do=f"give the folder that holds {TOP}/",
         )
     return people
+
+
+def read_captions(source: Path, clips: list[str]) -> dict[str, str]:
+    """Captions of clips as JSON lists, from a file of the user's own: the release has none.
+
+    Raises:
+        SourceError: the file is broken, or names clips that there are not.
+    """
+    path = source / CAPTIONS
+    if not path.is_file():
+        return {}
+    table = read_table(path, ("clip_id", "captions"), ("clip_id", "captions"))
+    if unknown := sorted(set(table["clip_id"]) - set(clips)):
+        raise SourceError(f"{path} names the clip {unknown[0]!r}", expected=f"{clips[0]}, …, {clips[-1]}")
+    twice = table.loc[table["clip_id"].duplicated(), "clip_id"].tolist()
+    if twice:
+        raise SourceError(f"{path} names the clip {twice[0]!r} twice", expected="one row per clip")
+    told = [caption_list(cell, row, path) for row, cell in enumerate(table["captions"].tolist(), start=1)]
+    return dict(zip(table["clip_id"].tolist(), told, strict=True))
 
 
 def cifti_path(root: Path, run: Run) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float32
 
 from brainreel.datasets import cc2017_files as files
@@ -13,8 +15,9 @@ from brainreel.datasets import parcels
 from brainreel.datasets.protocol import Facts, Size, TwinCard, new_folder
 from brainreel.datasets.twin_cortex import TwinCortex, TwinPerson
 from brainreel.errors import UsageError
-from brainreel.files import write_folder
+from brainreel.files import write_folder, write_tsv
 from brainreel.video import write_video
+from brainreel.world.captions import captions
 from brainreel.world.cortex import seed_of
 from brainreel.world.drives import drives
 from brainreel.world.film import draw_film
@@ -83,7 +86,12 @@ def write_twin(out: Path, facts: Facts, *, subjects: int | None, size: Size, see
         if size != "full":
             cortex.write_map(folder)
         root = folder / files.TOP
-        shown = {m: _write_movie(root / "stimuli", m, scale.clips, seed_of(seed, 1, k)) for k, m in enumerate(movies)}
+        shown, told = {}, []
+        for k, movie in enumerate(movies):
+            shown[movie], described = _write_movie(root / "stimuli", movie, scale.clips, seed_of(seed, 1, k))
+            names = [files.clip_id(movie, number) for number in range(scale.clips)]
+            told.append(pd.DataFrame({"clip_id": names, "captions": described}))
+        write_tsv(folder / files.CAPTIONS, pd.concat(told))
         for n in range(count):
             person = cortex.person(seed_of(seed, 2, n), signal_share=SIGNAL_SHARE)
             scanner = _Scanner(person, cortex.brain_models(), scale.grid, own.tr_s or files.CLIP_S)
@@ -93,8 +101,9 @@ def write_twin(out: Path, facts: Facts, *, subjects: int | None, size: Size, see
     write_folder(new_folder(out), fill)
 
 
-def _write_movie(stimuli: Path, movie: str, clips: int, seed: int) -> Drives:
-    """Draw a movie and write it; returns what it offers, with volumes of nothing in particular around it."""
+def _write_movie(stimuli: Path, movie: str, clips: int, seed: int) -> tuple[Drives, list[str]]:
+    """Draw a movie and write it; returns what it offers, with volumes of nothing in particular around it, and what a
+    lab would have had to write itself: its clips' captions, as JSON."""
     scenes = draw_film(np.full(clips, files.role_of(movie) == "test"), seed)
     videos = render(scenes)
     write_video(
@@ -104,7 +113,7 @@ def _write_movie(stimuli: Path, movie: str, clips: int, seed: int) -> Drives:
     for name, drive in drives(scenes, videos).items():
         nothing = drive.mean(0, keepdims=True)
         around[name] = np.concatenate([nothing.repeat(_BEFORE, axis=0), drive, nothing.repeat(_AFTER, axis=0)])
-    return around
+    return around, [json.dumps(each) for each in captions(scenes, seed=seed)]
 
 
 class _Scanner(NamedTuple):

@@ -125,7 +125,7 @@ def read_labels(source: Path, subject: str, cycle: int, events: pd.DataFrame) ->
     path = beta_path(source, subject, cycle, "label.txt")
     with sentences(path, "a text file with one clip per line", _REFETCH):
         told = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    shown = events[events["cycle"] == cycle].sort_values("class")
+    shown = events.loc[events["cycle"] == cycle].sort_values(by="class")
     if len(told) != len(shown):
         raise SourceError(f"{path} names {len(told)} clips", expected=str(len(shown)), do=_REFETCH)
     expected = shown["clip_id"].tolist()

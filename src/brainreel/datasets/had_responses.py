@@ -125,7 +125,7 @@ def _estimated(
     for run, path, volumes in zip(files.run_numbers(facts), paths, facts.run_volumes.values(), strict=True):
         series = reader.read(path, volumes, places)
         shown = events[events["run"] == run]
-        onset_s, duration_s = (shown[name].to_numpy(dtype=float) for name in ("onset_s", "duration_s"))
+        onset_s, duration_s = (np.asarray(shown[name], dtype=float) for name in ("onset_s", "duration_s"))
         try:
             parts.append(trial_betas(series, facts.tr_s or 2.0, onset_s, duration_s))
         except UsageError as error:

@@ -81,7 +81,7 @@ def read_clips(source: Path, stimuli: Path | None) -> pd.DataFrame:
     if path.exists():
         table = read_table(path, ("clip_id",), CLIPS_TEXT)
         given = table["captions"] if "captions" in table else [""] * len(table)
-        table["captions"] = [_captions(cell, row, path) for row, cell in enumerate(given, start=1)]
+        table["captions"] = [caption_list(cell, row, path) for row, cell in enumerate(given, start=1)]
         paths = table["path"] if "path" in table else [""] * len(table)
         found = [_video(source, videos, name, clip) for name, clip in zip(paths, table["clip_id"], strict=True)]
     else:
@@ -199,7 +199,8 @@ def _video(source: Path, videos: Path, name: str, clip: str) -> Path | None:
     return next((p for suffix in VIDEOS if (p := videos / f"{clip}{suffix}").is_file()), None)
 
 
-def _captions(cell: str, row: int, path: Path) -> str:
+def caption_list(cell: str, row: int, path: Path) -> str:
+    """A cell of captions, a sentence or a JSON list of them, as a JSON list."""
     try:
         captions = json.loads(cell) if cell.startswith("[") else [cell] if cell else []
     except ValueError:

@@ -114,9 +114,11 @@ def _repetitions(store: Store) -> Iterator[Problem]:
             cells = (store.folds(name) == role).to_numpy()
             fold = int(cells.any(axis=0).argmax()) if cells.size else 0
             rows = np.flatnonzero(cells[:, fold]) if cells.size else np.zeros(0, int)
-            shown = store.trials.iloc[rows].groupby(["subject", "clip_id"]).size().to_numpy()
-            if len(shown) and (shown != expected).any():
-                found = ", ".join(map(str, np.unique(shown).tolist()))
+            shown = store.trials.iloc[rows].groupby(["subject", "clip_id"]).size()
+            fewer = store.manifest.fewer_repetitions
+            wanted = [fewer.get(str(who), {}).get(str(clip), expected) for who, clip in shown.index]
+            if len(shown) and (shown.to_numpy() != wanted).any():
+                found = ", ".join(map(str, np.unique(shown.to_numpy()).tolist()))
                 yield Problem(
                     store.name,
                     "repetitions",

@@ -26,6 +26,9 @@ class Manifest(BaseModel):
     responses: str = Field(description="How responses were made: GLM, shift, standardisation.")
     simulated: bool = False
     repetitions: dict[str, int] = Field(default_factory=dict, description="Role or clip set → repetitions declared.")
+    fewer_repetitions: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="subject → clip → repetitions, where a lost recording left fewer."
+    )
     notes: list[str] = Field(default_factory=list)
     # Filled in by the writer from what was really added.
     tr_s: float | None = None

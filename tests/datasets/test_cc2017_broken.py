@@ -1,0 +1,256 @@
+"""Every broken CC2017 is one sentence that names the file: exit 2, and nothing left that looks like a store."""
+
+import contextlib
+import errno
+import io
+import os
+import re
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import zarr
+from nibabel.cifti2 import cifti2_axes
+
+from brainreel.cli.main import main
+from brainreel.datasets import DATASETS
+from brainreel.store import check
+from brainreel.video import write_video
+
+RUN = "video_fmri_dataset/subject1/fmri/test2/cifti/test2_7_Atlas.dtseries.nii"
+FIRST = "video_fmri_dataset/subject1/fmri/seg1/cifti/seg1_1_Atlas.dtseries.nii"
+VOLUME = "video_fmri_dataset/subject1/fmri/seg2/mni/seg2_2_mni.nii.gz"
+MOVIE = "video_fmri_dataset/stimuli/test1.mp4"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("cc2017") / "whole"
+    DATASETS["cc2017"].twin(out, size="tiny", seed=0, subjects=2)
+    return out
+
+
+def _ingest(source, store, *more):
+    """Exit status and what was said on stderr."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        code = main(["ingest", "cc2017", str(source), "--store", str(store), *more])
+    return code, said.getvalue()
+
+
+def _write(path, content):
+    # Files are hard links to the whole twin's: a new one takes the place of the old.
+    path.unlink()
+    path.write_bytes(content)
+
+
+def _cut(path, keep):
+    _write(path, path.read_bytes()[:keep])
+
+
+def _cifti(path, change, axes=lambda series, brain: (series, brain)):
+    image = nibabel.load(path)
+    values = change(np.asarray(image.dataobj).copy())
+    series, brain = axes(*(image.header.get_axis(k) for k in (0, 1)))
+    series = cifti2_axes.SeriesAxis(0, 1, len(values), "SECOND") if len(series) != len(values) else series
+    path.unlink()
+    nibabel.save(nibabel.Cifti2Image(values, header=(series, brain)), path)
+
+
+def _set(index, value):
+    def change(values):
+        values[index] = value
+        return values
+
+    return change
+
+
+def _code(path, kind):
+    """The header says that the values are of another kind (NIfTI-2: two bytes at byte 12)."""
+    content = bytearray(path.read_bytes())
+    content[12:14] = kind.to_bytes(2, "little")
+    _write(path, bytes(content))
+
+
+def _nifti(path, change):
+    image = nibabel.load(path)
+    values = change(np.asarray(image.dataobj).copy())
+    path.unlink()
+    nibabel.save(nibabel.Nifti1Image(values, image.affine), path)
+
+
+def _folder_for_a_file(path):
+    path.unlink()
+    path.mkdir()
+
+
+def _copied_person(root):
+    people = root / "video_fmri_dataset"
+    shutil.rmtree(people / "subject2")
+    shutil.copytree(people / "subject1", people / "subject2")
+
+
+BREAKS = {
+    "missing run": (lambda k: (k / RUN).unlink(), r"test2_7_Atlas\.dtseries\.nii is missing; expected the 48 runs"),
+    "missing runs": (
+        lambda k: shutil.rmtree((k / RUN).parent),
+        r"test2_1_Atlas\.dtseries\.nii \(and 9 more\) is missing.*--subjects",
+    ),
+    "folder for a file": (lambda k: _folder_for_a_file(k / RUN), "is missing"),
+    "truncated": (lambda k: _cut(k / RUN, 60_000), r"test2_7.* is cut off \(\d+ bytes are missing\)"),
+    "header truncated": (lambda k: _cut(k / RUN, 700), r"test2_7.* cannot be read"),
+    "empty": (lambda k: _write(k / RUN, b""), r"test2_7.* has 0 bytes; expected a CIFTI file"),
+    "a web page": (lambda k: _write(k / RUN, b"<html>404</html>" * 100), r"test2_7.* cannot be read"),
+    "another format": (
+        lambda k: (
+            (k / RUN).unlink(),
+            nibabel.save(nibabel.Nifti2Image(np.zeros((2, 2, 2, 29), np.float32), np.eye(4)), k / RUN),
+        ),
+        "test2_7.* is no CIFTI file",
+    ),
+    "too few volumes": (lambda k: _cifti(k / RUN, lambda v: v[:-1]), r"\(29, \d+\); expected \(30, \d+\)"),
+    "too many volumes": (
+        lambda k: _cifti(k / FIRST, lambda v: np.vstack([v, v[:1]])),
+        r"seg1_1.*\(30, \d+\); expected \(29",
+    ),
+    "too few grayordinates": (
+        lambda k: _cifti(k / RUN, lambda v: v[:, :-1], lambda series, brain: (series, brain[:-1])),
+        r"shape \(30, \d+\); expected",
+    ),
+    "hemispheres swapped": (
+        lambda k: _cifti(
+            k / RUN,
+            lambda v: v,
+            lambda series, brain: (series, brain[len(brain) // 2 :] + brain[: len(brain) // 2]),
+        ),
+        "begins with cortex_right",
+    ),
+    "NaN": (lambda k: _cifti(k / RUN, _set((7, 3), np.nan)), r"test2_7.* has 1 values that are NaN"),
+    "infinity": (lambda k: _cifti(k / RUN, _set((7, slice(0, 2)), np.inf)), r"test2_7.* has 2 values"),
+    "complex numbers": (lambda k: _code(k / RUN, 32), "test2_7.* holds complex64 values; expected numbers"),
+    "a dead run": (lambda k: _cifti(k / RUN, lambda v: np.full_like(v, 9000)), "nothing changes in"),
+    "copied person": (_copied_person, "subject2/seg1_1 is identical to bold/subject1/seg1_1"),
+    "copied run": (
+        lambda k: ((k / RUN).unlink(), shutil.copy(k / RUN.replace("_7_", "_8_"), k / RUN)),
+        "test2_8 is identical to bold/subject1/test2_7",
+    ),
+    "movie missing": (lambda k: (k / MOVIE).unlink(), r"test1\.mp4 is missing.*--stimuli"),
+    "movie truncated": (lambda k: _cut(k / MOVIE, 400), r"test1\.mp4 cannot be read"),
+    "movie empty": (lambda k: _write(k / MOVIE, b""), r"test1\.mp4 cannot be read"),
+    "movie too short": (
+        lambda k: (
+            (k / MOVIE).unlink(),
+            write_video(k / MOVIE, np.zeros((40, 16, 16, 3), np.uint8), fps=8),
+        ),
+        r"test1\.mp4 lasts 5\.0 s; expected 48 s",
+    ),
+    "captions of no clip": (
+        lambda k: _write(k / "captions.tsv", b"clip_id\tcaptions\nseg9-000\ta dog\n"),
+        r"captions\.tsv names the clip 'seg9-000'; expected seg1-000",
+    ),
+    "captions twice": (
+        lambda k: _write(k / "captions.tsv", b"clip_id\tcaptions\n" + b"seg1-000\ta dog\n" * 2),
+        r"captions\.tsv names the clip 'seg1-000' twice",
+    ),
+    "captions empty": (lambda k: _write(k / "captions.tsv", b""), r"captions\.tsv cannot be read"),
+    "no people": (
+        lambda k: [shutil.rmtree(p) for p in (k / "video_fmri_dataset").glob("subject*")],
+        "has no folders subject1",
+    ),
+    "card broken": (lambda k: _write(k / "twin.json", b"{"), r"twin\.json cannot be read"),
+    "real facts demanded": (lambda k: (k / "twin.json").unlink(), r"is missing|lasts"),
+    "map missing": (lambda k: next(k.glob("*.dlabel.nii")).unlink(), "names the areas of 91282 grayordinates"),
+}
+
+
+@pytest.fixture
+def broken(whole, tmp_path) -> Path:
+    """A copy that a test may damage: of links, since every damage replaces a file."""
+    return Path(shutil.copytree(whole, tmp_path / "twin", copy_function=os.link))
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_broken_release(broken, tmp_path, name):
+    damage, message = BREAKS[name]
+    damage(broken)
+    code, said = _ingest(broken, tmp_path / "store")
+    (sentence,) = [line for line in said.splitlines() if line.startswith("brainreel: ")]
+    assert code == 2, said
+    assert re.search(message, sentence), sentence
+    assert "expected" in sentence
+    assert "Traceback" not in said
+    assert {path.name for path in tmp_path.iterdir()} == {"twin"}
+    assert check([tmp_path / "store"])[0].code == "unfinished"
+
+
+VOLUMES = {
+    "NaN": (_set((1, 1, 1, 7), np.nan), r"seg2_2_mni\.nii\.gz has 1 values"),
+    "another grid": (lambda v: v[:-1], r"has the shape \(8, 12, 10, 29\); expected \(9, 12, 10, 29\)"),
+    "too few volumes": (lambda v: v[..., :-1], r"\(9, 12, 10, 28\)"),
+    "one volume": (lambda v: v[..., 0], r"has the shape \(9, 12, 10\); expected \(x, y, z, volumes\)"),
+}
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_broken_volumes(broken, tmp_path, name):
+    damage, message = VOLUMES[name]
+    _nifti(broken / VOLUME, damage)
+    code, said = _ingest(broken, tmp_path / "store", "--space", "MNI152")
+    assert code == 2
+    assert re.search(message, said), said
+    assert not (tmp_path / "store").exists()
+
+
+def test_truncated_volumes(broken, tmp_path):
+    _cut(broken / VOLUME, 20_000)
+    code, said = _ingest(broken, tmp_path / "store", "--space", "MNI152")
+    assert code == 2
+    assert re.search(r"seg2_2_mni\.nii\.gz cannot be read", said), said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subjects", "subject9"], "subject 'subject9' is not in .* expected some of subject1, subject2"),
+        (["--subjects", "subject1", "subject1"], "each once"),
+        (["--space", "fsLR32k/V77"], "has no area 'V77'"),
+        (["--space", "MNI"], "there is no space 'MNI' here"),
+        (["--stimuli", "/nowhere"], r"/nowhere/seg1\.mp4 is missing"),
+    ],
+)
+def test_wrong_options(whole, tmp_path, options, message):
+    code, said = _ingest(whole, tmp_path / "store", *options)
+    assert code == 2
+    assert re.search(message, said), said
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_file_that_may_not_be_read(whole, tmp_path, monkeypatch):
+    """Root may read everything, so the refusal itself is simulated where the file is opened."""
+    opened = Path.open
+
+    def refuse(path, *args, **kwargs):
+        if path.name.startswith("test2_7_Atlas"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    code, said = _ingest(whole, tmp_path / "store")
+    assert code == 2
+    assert re.search(
+        r"test2_7_Atlas\.dtseries\.nii may not be read \(permission denied\).*change its permissions", said
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk(whole, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    code, said = _ingest(whole, tmp_path / "store")
+    assert code == 2
+    assert "the disk is full while writing" in said
+    assert list(tmp_path.iterdir()) == []

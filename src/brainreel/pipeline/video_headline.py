@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from brainreel.pipeline.newcomer_conditions import METHOD as NEWCOMER
+from brainreel.pipeline.plan import NEWCOMER
 from brainreel.pipeline.video_scores import Key, means_of, metric_of, video_label
 from brainreel.report import Bar, Headline
 from brainreel.store import Store

@@ -10,7 +10,7 @@ import pandas as pd
 
 from brainreel.experiment import Experiment
 from brainreel.metrics import DEFINITIONS, FACTS
-from brainreel.pipeline.newcomer_conditions import METHOD as NEWCOMER
+from brainreel.pipeline.plan import NEWCOMER
 from brainreel.pipeline.score_sections import averages
 from brainreel.report import Metric
 
@@ -112,6 +112,11 @@ def metric_of(key: Key) -> Metric:
         definition=DEFINITIONS.get(metric, {}).get(definition, definition) + judge,
         decimals=decimals,
     )
+
+
+def short_label(key: Key) -> str:
+    """A measure where there is little room."""
+    return f"{key[2]}-way accuracy" if key[0] == "n_way_accuracy" else metric_of(key).label
 
 
 def means_of(rows: list[dict[str, Any]], key: Key) -> list[dict[str, Any]]:

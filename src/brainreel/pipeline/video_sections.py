@@ -11,17 +11,18 @@ from typing import NamedTuple
 import pandas as pd
 
 from brainreel.evaluate.video_clips import ORACLE, generated_clips
+from brainreel.evaluate.video_fold import DERANGEMENTS
 from brainreel.experiment import Experiment
 from brainreel.metrics.controls import derangements
-from brainreel.pipeline.newcomer_conditions import METHOD as NEWCOMER
-from brainreel.pipeline.video_scores import Key, VideoScores, key_of, metric_of, of_measure
+from brainreel.pipeline.plan import NEWCOMER
+from brainreel.pipeline.video_scores import Key, VideoScores, key_of, metric_of, of_measure, short_label
 from brainreel.regress.conditions import Conditions
 from brainreel.report import Measured, Sheet, Term, VideoCell, VideoGallery, VideoRow, pick_with_drawn_ties, sheet_of
 from brainreel.report.videos import CellRole, Place
 from brainreel.store import Store
 from brainreel.store.clips import clip_frames
 
-READ, SHUFFLED, UNSEEN = "Read from the brain", "The shuffled brain", "Somebody never trained on"
+READ, SHUFFLED, UNSEEN = "Read from the brain", "The shuffled brain", "The unseen person"
 SHOWN, TRUE_VECTORS = "What was shown", "The true vectors"
 BESIDE = (("ssim", "gaussian-rgb", None, None), ("clip_similarity", "frame-mean", None, "clip"))
 """Shown under the leading measure where they are another and known."""
@@ -94,9 +95,10 @@ def video_gallery(
         SHOWN: "the clip itself, and its description.",
         READ: "made from one person's response by the model of all people; the words are the nearest description of "
         "the training clips, so they never contain the answer.",
-        UNSEEN: "the same clip through a person whom neither stage was trained on, with none of their own data.",
+        UNSEEN: "the same clip through somebody whom neither stage was trained on, with none of their own data (zero-shot).",
         TRUE_VECTORS: "the same generator, given the vectors computed from the clip itself: the most it can do.",
-        SHUFFLED: "what was read from the same person for another clip; its score is the mean over 100 shuffles.",
+        SHUFFLED: "what was read from the same person for another clip; its scores are the means over "
+        f"{DERANGEMENTS} shuffles.",
     }
     there = {cell.name for row in rows for cell in row.cells}
     return VideoGallery(
@@ -205,12 +207,12 @@ class Typical:
             caption=videos.caption(shown or clip),
             note=note,
             scores=tuple(self._scores(videos.strategy, person, clip, column)),
+            scores_note=f"means of {DERANGEMENTS} shuffles" if column == "shuffled" else "",
         )
 
     def _scores(self, strategy: str, person: str, clip: str, column: str) -> list[Measured]:
         known = {key_of(row) for row in self.scores.rows if row["value"] is not None}
         keys = [self.lead, *(key for key in BESIDE if key in known and key != self.lead)]
-        note = "mean of 100 shuffles" if column == "shuffled" else ""
         found = []
         for key in keys:
             mine = of_measure(self.scores.per_clip, key)
@@ -221,7 +223,7 @@ class Typical:
                 & (mine["clip_id"] == clip)
             ]
             if len(mine):
-                found.append(Measured(label=metric_of(key).label, value=float(mine[column].iloc[0]), note=note))
+                found.append(Measured(label=short_label(key), value=float(mine[column].iloc[0])))
         return found
 
     def _videos(self, strategy: str, fold: int, subject: str) -> Videos:

@@ -147,7 +147,7 @@ def _stand_ins(
                 found[name][index, : len(PIXELS)] = pixels
             for name, video in videos.items():
                 for kind in shown.networks:
-                    views.setdefault((name, kind), {})[index] = shown.ask(kind, [video])[0]
+                    views.setdefault((name, kind), {})[index] = shown.stand_in_views(kind, video)
     for (name, kind), made in views.items():
         rows = np.array(list(made))
         for place, one in enumerate(asked):

@@ -50,6 +50,7 @@ class Shown:
         }
         self._flows: dict[int, ClipFlow | None] = {}
         self._stand_ins: dict[tuple[int, bytes], Pixels] = {}
+        self._views: dict[tuple[Kind, bytes], np.ndarray] = {}
         self._prior: dict[Kind, Float[np.ndarray, " classes"]] = {}
 
     @cached_property
@@ -84,6 +85,13 @@ class Shown:
             parts = pixel_parts(self.frames(index)[None], video, [self.own_flow(index)], self.flow(index, video))
             self._stand_ins[key] = parts[0]
         return self._stand_ins[key]
+
+    def stand_in_views(self, kind: Kind, video: Frames) -> np.ndarray:
+        """A network's answers for such a video, (views, dim)."""
+        key = (kind, digest(video))
+        if key not in self._views:
+            self._views[key] = self.ask(kind, [video])[0].astype(np.float32)
+        return self._views[key]
 
     def flow(self, index: int, frames: Frames) -> ClipFlow | None:
         """The flow of any video on a true clip's grid."""

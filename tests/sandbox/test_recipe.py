@@ -12,33 +12,12 @@ import pytest
 
 from brainreel.errors import WeightsError
 from brainreel.regress import Conditions
-from brainreel.sandbox.config import RELEASES, SandboxConfig
+from brainreel.sandbox.config import RELEASES
 from brainreel.sandbox.recipe import find_networks, people, run_sandbox
 from brainreel.store import Store
 from brainreel.world.scenes import FRAMES, SIDE
 
-CONFIG = SandboxConfig.model_validate(
-    {"size": "tiny", "clips": 2, "regress": {"crossfit": 0, "steps": 5}, "generate": {"steps": 2}}
-)
-
-
-@pytest.fixture(scope="module")
-def ran(made, tmp_path_factory):
-    """Stopped once before the first video, then run to its end."""
-    out = tmp_path_factory.mktemp("recipe") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("brainreel.sandbox.recipe.generate_stages", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run_sandbox(CONFIG, out, weights=made / "weights")
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("provenance.json")}
-    assert len(before) > 10
-    run_sandbox(CONFIG, out, weights=made / "weights")
-    assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
-    return out
-
-
-def stop(*_):
-    raise KeyboardInterrupt
+from .conftest import CONFIG
 
 
 def stores(out):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def markdown_tables(document: Mapping[str, Any], per_clip: pd.DataFrame, final: 
             cells = (
                 f"{row['dataset']}: {row['strategy']}" if several else row["strategy"],
                 str(len(seeds) or 1),
-                _with_interval(row["value"], None if spread else row["ci95"]) + spread,
+                with_interval(row["value"], None if spread else row["ci95"]) + spread,
                 *parts,
                 _digits(top5.get((row["dataset"], row["strategy"]))),
                 *(_digits(row[control]) for control in ("chance", "shuffled", "constant")),
@@ -65,7 +66,8 @@ def by_blocks(trials: pd.DataFrame, final: Sequence[int]) -> tuple[float, float]
     return chosen, untouched
 
 
-def _with_interval(value: float | None, ci95: Sequence[float] | None) -> str:
+def with_interval(value: float | None, ci95: Sequence[float] | None) -> str:
+    """«.749 [.716, .784]»."""
     return _digits(value) + ("" if ci95 is None else f" [{_digits(ci95[0])}, {_digits(ci95[1])}]")
 
 
@@ -73,8 +75,8 @@ def _digits(value: float | None) -> str:
     """«.749»; nothing for an unknown or undefined number."""
     if value is None or value != value:
         return ""
-    return f"{value:.3f}".replace("0.", ".", 1)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
 
 
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}".replace("0.", ".", 1).replace("-", "−")
+    return "" if value is None else re.sub(r"^([+-])0\.", r"\1.", f"{value:+.3f}").replace("-", "−")

@@ -17,6 +17,10 @@ from markupsafe import Markup
 from brainreel.report import film, pick, plots, text
 from brainreel.report.scale import scale_of, track
 from brainreel.report.sections import FilmTimeline, Report
+from brainreel.report.videos import VideoGallery
+
+# One script element, hence one hash in the page's policy.
+SCRIPTS = ("timeline.js", "videos.js")
 
 
 def render(report: Report) -> str:
@@ -26,13 +30,14 @@ def render(report: Report) -> str:
     and inline styles only, so that opening it can fetch nothing.
     """
     names = text.anchors(section.nav or section.title for section in report.sections)
-    script = _template_text("timeline.js")
+    script = "".join(map(_template_text, SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     films = [s for s in report.sections if isinstance(s, FilmTimeline)]
     return _environment().get_template("page.html").render(
         report=report,
         sections=list(zip(names, report.sections, strict=True)),
         first_film=films[0] if films else None,
+        first_gallery=next((s for s in report.sections if isinstance(s, VideoGallery)), None),
         style=Markup(_template_text("style.css")),
         script=Markup(script),
         script_sha256=digest,

@@ -2,7 +2,8 @@
 
 Video-to-video where the conditions hold latents: these get as much noise as --strength says and are denoised under the
 same text. Else text-to-video. Killed, the same command goes on with the next clips. Arrays without any loss go below
-RUN/generate, for scores; playable files below RUN/reconstructions, for people.
+RUN/generate, for scores; playable files below RUN/reconstructions, for people. --variant NAME keeps videos of other
+settings beside the first ones, so that `brainreel evaluate` compares them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ def run(
     clips: Annotated[
         int | None, arg(metavar="N", help="only so many of each dataset, the same for everybody; default: all")
     ] = None,
+    variant: Annotated[
+        str, arg(metavar="NAME", help="keep these beside the first ones, as METHOD+NAME; files for people stay the first's")
+    ] = "",
     device: Annotated[str, arg(help="auto, cpu, cuda, cuda:N or mps; CUDA computes in bfloat16")] = "auto",
     dry_run: DryRun = False,
     json: Json = None,
@@ -41,7 +45,7 @@ def run(
     from brainreel.progress import say
 
     source, opened = GeneratorSource(generator, weights, device), Experiment(experiment)
-    parts = find_parts(opened, clips=clips)
+    parts = find_parts(opened, clips=clips, variant=variant)
     if not dry_run:
         source.fetch()
     tasks = plan_tasks(opened, parts, config, source)
@@ -54,8 +58,9 @@ def run(
         stages = generate_stages(opened, tasks, config, source)
         if not any(stage.ran for stage in stages):
             say("everything is up to date: nothing to do")
-        top = write_reconstructions(opened, tasks, stages)
+        top = None if variant else write_reconstructions(opened, tasks, stages)
     made = sum(len(task.part.clip_id) for task in tasks)
-    result = {"videos": made, "reconstructions": str(top), "stages": [str(stage.path) for stage in stages]}
+    result = {"videos": made, "reconstructions": None if top is None else str(top), "stages": [str(stage.path) for stage in stages]}
     write_result(json, {**result, "ran": sum(stage.ran for stage in stages), "generator": source.identity})
-    show(f"{made} videos below {experiment / 'generate'}, to watch: {top}")
+    watch = "" if top is None else f", to watch: {top}"
+    show(f"{made} videos below {experiment / 'generate'}{watch}\nnext: brainreel evaluate {experiment}")

@@ -35,7 +35,7 @@ def markdown_tables(document: Mapping[str, Any], per_clip: pd.DataFrame, final: 
             cells = (
                 f"{row['dataset']}: {row['strategy']}" if several else row["strategy"],
                 str(len(seeds) or 1),
-                _with_interval(row["value"], None if spread else row["ci95"]) + spread,
+                with_interval(row["value"], None if spread else row["ci95"]) + spread,
                 *parts,
                 _digits(top5.get((row["dataset"], row["strategy"]))),
                 *(_digits(row[control]) for control in ("chance", "shuffled", "constant")),
@@ -65,7 +65,8 @@ def by_blocks(trials: pd.DataFrame, final: Sequence[int]) -> tuple[float, float]
     return chosen, untouched
 
 
-def _with_interval(value: float | None, ci95: Sequence[float] | None) -> str:
+def with_interval(value: float | None, ci95: Sequence[float] | None) -> str:
+    """«.749 [.716, .784]»."""
     return _digits(value) + ("" if ci95 is None else f" [{_digits(ci95[0])}, {_digits(ci95[1])}]")
 
 

@@ -49,6 +49,24 @@ class CalledClips(Source):
         return Looked(video.source, video.times_s)
 
 
+def remembering(read: ReadClip, most_bytes: int = 256 * 2**20) -> ReadClip:
+    """The same function, which keeps what it has read for as long as it fits: clips are asked for many times."""
+    kept: dict[str, tuple[Frames, Rate]] = {}
+    room = most_bytes
+
+    def reading(name: str) -> tuple[Frames, Rate]:
+        nonlocal room
+        if name in kept:
+            return kept[name]
+        found = read(name)
+        if found[0].nbytes <= room:
+            kept[name] = found
+            room -= found[0].nbytes
+        return found
+
+    return reading
+
+
 def array_clips(where: str, videos: dict[str, Frames], fps: Rate) -> CalledClips:
     """Clips in memory, by name."""
     return CalledClips(where, list(videos), lambda name: (videos[name], fps))

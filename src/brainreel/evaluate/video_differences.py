@@ -20,7 +20,15 @@ from brainreel.metrics import FACTS
 from brainreel.metrics.paired import benjamini_hochberg, sign_flip_test
 
 # Names of what stands for a method's reconstructions, as rows of differences call them.
-STANDS_FOR = {"value": "", "ceiling": ", oracle", "shuffled": ", shuffled", "mean_response": ", mean response"}
+STANDS_FOR = {
+    "value": "",
+    "ceiling": ", oracle",
+    "shuffled": ", shuffled",
+    "mean_response": ", mean response",
+    "null_flat_grey": ", flat grey",
+    "null_mean_clip": ", mean training clip",
+    "null_blurred_nearest": ", blurred nearest clip",
+}
 
 
 class Group(NamedTuple):
@@ -35,15 +43,28 @@ class Group(NamedTuple):
 
 
 def standard_differences(scores: Sequence[VideoScores]) -> list[tuple[Group, Group]]:
-    """Oracle − model, model − shuffled and model − mean response of each method, and every method − every later one."""
+    """Oracle − model and model − each control of each method; every method − every later one that `comparable` allows."""
     found: list[tuple[Group, Group]] = []
     for one in scores:
-        found += [(Group(one, "ceiling"), Group(one)), (Group(one), Group(one, "shuffled"))]
-        found.append((Group(one), Group(one, "mean_response")))
+        found.append((Group(one, "ceiling"), Group(one)))
+        found += [(Group(one), Group(one, cell)) for cell in STANDS_FOR if cell not in ("value", "ceiling")]
     for place, one in enumerate(scores):
-        later = (other for other in scores[place + 1 :] if other.dataset == one.dataset)
-        found += [(Group(one), Group(other)) for other in later]
+        later = (other for other in scores[place + 1 :] if comparable(one, other))
+        found += [_over_clips(Group(one), Group(other)) for other in later]
     return found
+
+
+def comparable(one: VideoScores, other: VideoScores) -> bool:
+    """Whether two methods differ in one thing: of one dataset, and either the same variant or the same model."""
+    same = [one.facts.get(key) == other.facts.get(key) for key in ("method", "variant")]
+    return one.dataset == other.dataset and (any(same) or not (one.facts and other.facts))
+
+
+def _over_clips(first: Group, second: Group) -> tuple[Group, Group]:
+    """The pair itself; averaged over people clip by clip where no person is in both."""
+    if set(first.scores.subjects) & set(second.scores.subjects):
+        return first, second
+    return Group(first.scores.over_subjects(), first.cell), Group(second.scores.over_subjects(), second.cell)
 
 
 def video_differences(pairs: Sequence[tuple[Group, Group]], *, seed: int = 0) -> list[dict[str, Any]]:
@@ -100,6 +121,7 @@ def _differences(first: Group, second: Group, seed: int) -> list[dict[str, Any]]
                 "value": number(interval.value),
                 "ci95": [number(interval.low), number(interval.high)] if np.isfinite(interval.low) else None,
                 "bootstrap": interval.bootstrap if len(cells) > 1 else "units",
+                "paired": "clips" if first.scores.people > 1 or second.scores.people > 1 else "subjects × clips",
                 "subjects_above": int((means > 0).sum()),
                 "subjects": len(means),
                 "n": int((~np.isnan(cells)).sum()),

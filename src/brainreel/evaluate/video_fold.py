@@ -13,15 +13,15 @@ import numpy as np
 from jaxtyping import Float
 
 from brainreel.errors import SourceError
-from brainreel.evaluate.score_nulls import NULLS, Nulls, grid_of_any
+from brainreel.evaluate.score_nulls import NULLS, grid_of_any
 from brainreel.evaluate.score_rows import as_parts
 from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
 from brainreel.evaluate.video_clips import MEAN, ORACLE
-from brainreel.evaluate.video_measures import PIXELS, Asked, asked_of, pixel_parts
+from brainreel.evaluate.video_measures import PIXELS, Asked, asked_of, pixel_parts, unanswered
 from brainreel.evaluate.video_shown import Shown
 from brainreel.metrics.controls import derangements
-from brainreel.metrics.nway import class_distribution, n_way_constant
+from brainreel.metrics.nway import n_way_constant
 from brainreel.progress import track
 from brainreel.video import Frames
 
@@ -61,6 +61,8 @@ def score_fold(
     train: Source | None = None,
     networks: Networks | None = None,
     circular: Collection[str] = (),
+    absent: Mapping[Kind, str] | None = None,
+    shown: Shown | None = None,
     seed: int = 0,
 ) -> FoldScores:
     """Measure each subject's reconstructions, with everything that accompanies a number.
@@ -73,24 +75,31 @@ def score_fold(
         train: The fold's training clips: two of the three null videos, and the classes' frequencies.
         networks: Loaded networks by what they are for.
         circular: Those of them that were a target, a loss or a selector of this experiment.
+        absent: Networks that were not given → why their measures have no value.
+        shown: What an earlier call found of the same true clips, training clips and networks.
         seed: Of the blocks and derangements.
 
     Raises:
         SourceError: A reconstruction of a clip that is not among the true ones, or a training clip that is.
     """
-    shown = Shown(truth, networks or {})
-    nulls = Nulls(truth, train, shown.digests, energies=False)
-    asked = asked_of(shown.networks, shown.answers, circular)
+    shown = shown or Shown(truth, networks or {}, train)
+    absent = absent or {}
+    asked = asked_of(shown.networks, shown.answers, circular, absent)
     # Videos that stand for every subject's reconstruction: one per clip, whoever looks.
     pseudo = {ORACLE: oracle, MEAN: mean_response}
     once = {name: _paired(truth, source, name) for name, source in pseudo.items() if source is not None}
-    shared = _stand_ins(shown, asked, once, nulls)
-    shared["constant"] = _constant(shown, asked, shared["null_mean_clip"], train)
+    shared = _stand_ins(shown, asked, once)
+    shared["constant"] = _constant(shown, asked, shared["null_mean_clip"])
     cells: dict[tuple[str, str], Cell] = {}
     for subject, source in track(recons.items(), "scoring videos", total=len(recons)):
         mine = _subject(shown, asked, subject, source, shared, seed)
         cells |= {(subject, clip): mine[clip] for clip in truth.names if clip in mine}
-    return FoldScores(asked, cells, shown.missing(), _notes(truth, recons))
+    unanswered_of = {
+        f"{one.measure.metric}/{one.measure.definition}": reason
+        for kind, reason in absent.items()
+        for one in unanswered(kind, {})
+    }
+    return FoldScores(asked, cells, shown.missing() | unanswered_of, _notes(truth, recons))
 
 
 def _paired_names(truth: Source, source: Source, name: str) -> list[str]:
@@ -116,7 +125,7 @@ def _paired(truth: Source, source: Source, name: str) -> Callable[[int], Frames 
 
 
 def _stand_ins(
-    shown: Shown, asked: Sequence[Asked], once: Mapping[str, Callable[[int], Frames | None]], nulls: Nulls
+    shown: Shown, asked: Sequence[Asked], once: Mapping[str, Callable[[int], Frames | None]]
 ) -> dict[str, Float[np.ndarray, "clips measures 2"]]:
     """Parts of each true clip with the videos that stand for every subject's reconstruction, whoever looks."""
     cell_of = {"ceiling": ORACLE, "mean_response": MEAN}
@@ -126,7 +135,7 @@ def _stand_ins(
         frames = shown.frames(index)
         flow = shown.flow(index, frames)
         videos = {name: once[whose](index) if whose in once else None for name, whose in cell_of.items()}
-        videos |= dict(zip(NULLS, nulls.of(index, frames), strict=True))
+        videos |= dict(zip(NULLS, shown.nulls.of(index, frames), strict=True))
         for name, video in videos.items():
             if video is None:
                 continue
@@ -144,26 +153,20 @@ def _stand_ins(
 
 
 def _constant(
-    shown: Shown, asked: Sequence[Asked], mean_clip: np.ndarray, train: Source | None
+    shown: Shown, asked: Sequence[Asked], mean_clip: np.ndarray
 ) -> Float[np.ndarray, "clips measures 2"]:
     """The best single answer: the mean training clip, and the training clips' classes where classes are scored."""
     parts = mean_clip.copy()
-    prior: dict[Kind, np.ndarray] = {}
     for place, one in enumerate(asked):
         if "ways" not in one.facts or one.network is None:
             continue
-        truth = shown.answers[one.network]
+        truth, prior = shown.answers[one.network], shown.prior(one.network)
         views, classes = truth.shape[1:]
         parts[:, place] = np.nan
-        if train is None:
+        if prior is None:
             continue
-        if one.network not in prior:
-            videos = (train.read(index).frames for index in range(len(train)))
-            tops = shown.ask(one.network, videos).argmax(axis=2)
-            prior[one.network] = class_distribution(tops.ravel(), classes)
-        flat = truth.reshape(-1, classes)
         ways, definition = one.facts["ways"], one.measure.definition
-        found = n_way_constant(flat, prior[one.network], n=ways, k=1, definition=definition)
+        found = n_way_constant(truth.reshape(-1, classes), prior, n=ways, k=1, definition=definition)
         parts[:, place] = as_parts(found.reshape(-1, views).mean(axis=1))
     return parts
 

@@ -32,6 +32,7 @@ PIXELS = (
     Measure("direction_agreement", "mean-flow"),
 )
 MOTION = ("endpoint_error", "direction_agreement")
+SIMILARITY, CONSISTENCY = Measure("clip_similarity", "frame-mean"), Measure("frame_consistency", "matched")
 WAYS = (2, 10, 50)
 # What a definition leaves for distractors: all classes but the truth's one, or but its best three.
 OUTSIDE = {"exact": 1, "published-top3": 3}
@@ -63,22 +64,25 @@ class Asked:
         return f"{self.measure.metric}/{self.measure.definition}{ways}" + (f"/{self.network}" if self.network else "")
 
 
-def asked_of(networks: Networks, truth: Mapping[Kind, Views], circular: Collection[str]) -> list[Asked]:
+def asked_of(
+    networks: Networks, truth: Mapping[Kind, Views], circular: Collection[str], absent: Iterable[Kind] = ()
+) -> list[Asked]:
     """Every measure that can be had: pixels and motion always, the others where a network was given.
 
     Args:
         networks: The networks by what they are for.
         truth: Each one's answers for the true clips.
         circular: Networks that were a target, a loss or a selector of the experiment.
+        absent: Networks that were not given, and whose measures shall be there without a value.
     """
     found = [Asked(measure, {"circular": False}) for measure in PIXELS]
     for kind, network in networks.items():
         views, classes = truth[kind].shape[1:]
         facts = {"encoder": network.identity, "encoder_kind": kind, "circular": kind in circular}
         if kind == "clip":
-            found.append(Asked(Measure("clip_similarity", "frame-mean"), facts, kind, _cosine))
+            found.append(Asked(SIMILARITY, facts, kind, _cosine))
             if views > 1:
-                found.append(Asked(Measure("frame_consistency", "matched"), facts, kind, _consistency))
+                found.append(Asked(CONSISTENCY, facts, kind, _consistency))
             continue
         level = {"level": "frame" if views > 1 else "clip"}
         for definition, outside in OUTSIDE.items():
@@ -87,7 +91,20 @@ def asked_of(networks: Networks, truth: Mapping[Kind, Views], circular: Collecti
                     more = {"ways": ways, "k": 1, "chance": n_way_chance(ways, 1, definition)}
                     measure = Measure("n_way_accuracy", definition)
                     found.append(Asked(measure, {**facts, **level, **more}, kind, n_way_score(ways, definition)))
+    for kind in absent:
+        found += unanswered(kind, {"circular": kind in circular})
     return found
+
+
+def unanswered(kind: Kind, facts: Mapping[str, Any]) -> list[Asked]:
+    """A network's measures without the network."""
+    if kind == "clip":
+        return [Asked(measure, dict(facts)) for measure in (SIMILARITY, CONSISTENCY)]
+    return [
+        Asked(Measure("n_way_accuracy", definition), {**facts, "ways": ways, "k": 1})
+        for definition in OUTSIDE
+        for ways in WAYS
+    ]
 
 
 def n_way_score(ways: int, definition: str) -> Callable[[Views, Views], np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class VideoScores:
         seeds: Trainings that were averaged.
         missing: Measure → why it could not be had.
         notes: What was done to the reconstructions.
+        facts: Further keys that its rows carry (`method`, `variant`, `mode` …).
+        stretches: What each clip is resampled with (labels of a film's contiguous stretches); empty: see `block`.
+        people: How many people each row of `parts` is the mean of.
+        trainings: The same scores of each seed alone.
     """
 
     method: str
@@ -51,10 +55,21 @@ class VideoScores:
     seeds: tuple[int, ...]
     missing: dict[str, str]
     notes: tuple[str, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    stretches: tuple[int, ...] = ()
+    people: int = 1
+    trainings: tuple[VideoScores, ...] = ()
 
     @classmethod
     def of(
-        cls, method: str, dataset: str, folds: Mapping[tuple[int, int], FoldScores], *, continuous: bool = False
+        cls,
+        method: str,
+        dataset: str,
+        folds: Mapping[tuple[int, int], FoldScores],
+        *,
+        continuous: bool = False,
+        facts: Mapping[str, Any] | None = None,
+        stretches: Mapping[str, int] | None = None,
     ) -> VideoScores:
         """Gather folds.
 
@@ -63,6 +78,8 @@ class VideoScores:
             dataset: The dataset's name.
             folds: (seed, fold) → what `score_fold` found.
             continuous: As the attribute.
+            facts: As the attribute.
+            stretches: Clip → label of its contiguous stretch of a film.
 
         Raises:
             UsageError: no folds, or folds that were measured differently.
@@ -87,6 +104,7 @@ class VideoScores:
         for (subject, clip), cells in found.items():
             stacked = np.stack(cells).reshape(len(cells), -1, 2)
             parts[row[subject], column[clip]] = mean_parts(stacked).reshape(cells[0].shape)
+        seeds = tuple(sorted({seed for seed, _ in folds}))
         return cls(
             method,
             dataset,
@@ -96,10 +114,23 @@ class VideoScores:
             parts,
             tuple(fold_of.values()),
             continuous,
-            tuple(sorted({seed for seed, _ in folds})),
+            seeds,
             {key: reason for scores in folds.values() for key, reason in scores.missing.items()},
             tuple(dict.fromkeys(note for scores in folds.values() for note in scores.notes)),
+            facts or {},
+            tuple(stretches[clip] for clip in clips) if stretches else (),
+            trainings=tuple(
+                cls.of(method, dataset, {key: each for key, each in folds.items() if key[0] == seed}) for seed in seeds
+            )
+            if len(seeds) > 1
+            else (),
         )
+
+    def over_subjects(self) -> VideoScores:
+        """Everybody's mean, clip by clip, as if it were one person's."""
+        flat = self.parts.reshape(len(self.subjects), -1, 2)
+        mean = mean_parts(flat).reshape(1, *self.parts.shape[1:])
+        return replace(self, subjects=("everybody",), parts=mean, people=len(self.subjects), trainings=())
 
     def table(self, cell: str, place: int) -> TableParts:
         """Parts of one kind of cell under one measure, where the subject's own score is defined."""
@@ -108,7 +139,9 @@ class VideoScores:
 
     @property
     def block(self) -> np.ndarray | None:
-        """What bootstraps resample together: the folds of a film."""
+        """What bootstraps resample together: stretches of a film, else its folds."""
+        if self.stretches:
+            return np.array(self.stretches) if len(set(self.stretches)) > 1 else None
         return np.array(self.folds) if self.continuous and len(set(self.folds)) > 1 else None
 
     @property
@@ -160,6 +193,8 @@ def bootstrap_of(scores: VideoScores, table: Table, weight: Table, seed: int) ->
 def per_clip(scores: VideoScores) -> pd.DataFrame:
     """What each value averages: a row per subject, clip and measure, each kind of cell a column."""
     shown = np.stack([one.measure.of(scores.parts[:, :, :, place]) for place, one in enumerate(scores.asked)], axis=-1)
+    # What could not be had averages nothing.
+    measured = ~np.isnan(scores.parts[:, :, CELL["value"]]).all(axis=(0, 1, 3))
     rows = [
         {
             "strategy": scores.method,
@@ -176,7 +211,7 @@ def per_clip(scores: VideoScores) -> pd.DataFrame:
         for row, subject in enumerate(scores.subjects)
         for column, clip in enumerate(scores.clips)
         for place, one in enumerate(scores.asked)
-        if not np.isnan(scores.parts[row, column, CELL["value"]]).all()
+        if not np.isnan(scores.parts[row, column, CELL["value"]]).all() and measured[place]
     ]
     return pd.DataFrame(rows).astype({"ways": "Int64"})
 
@@ -190,7 +225,7 @@ def _row(scores: VideoScores, place: int, who: list[int], subject: str | None, s
     interval = bootstrap_of(scores, cells, weight, seed)
     ends = sorted(decibels(measure, end) for end in (interval.low, interval.high))
     there = ~np.isnan(scores.parts[who][:, :, CELL["value"]]).all(axis=(2, 3))
-    units = "clips" if scores.block is None else "blocks"
+    units = "clips" if scores.block is None else "stretches of film" if scores.stretches else "blocks"
     chance = None if fact is None or callable(fact.chance) else fact.chance
     value = decibels(measure, interval.value)
     notes = [scores.missing.get(f"{measure.metric}/{measure.definition}", ""), interval.note]
@@ -219,7 +254,21 @@ def _row(scores: VideoScores, place: int, who: list[int], subject: str | None, s
         "unit": "cosine" if fact is None else fact.unit,
         "published": bool(fact and fact.published),
         "seeds": list(scores.seeds),
+        "seed_values": _seed_values(scores, place, who, value),
+        **scores.facts,
         "resampling": list(scores.notes),
         **{key: each for key, each in one.facts.items() if key != "chance"},
         "note": "; ".join(note for note in notes if note),
     }
+
+
+def _seed_values(scores: VideoScores, place: int, who: list[int], value: float) -> list[float | None]:
+    """What each training alone reaches: how far they scatter."""
+    measure, names = scores.asked[place].measure, {scores.subjects[which] for which in who}
+    if not scores.trainings:
+        return [number(value)]
+    found = []
+    for one in scores.trainings:
+        there = [row for row, subject in enumerate(one.subjects) if subject in names]
+        found.append(number(aggregate(measure, one.table("value", place)[there])) if there else None)
+    return found

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
 
 from brainreel.evaluate.score_measures import MOTION_FPS, frames_move, not_installed
-from brainreel.evaluate.score_nulls import digest
+from brainreel.evaluate.score_nulls import Nulls, digest
 from brainreel.evaluate.score_pairs import frames_at
 from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
 from brainreel.evaluate.video_measures import FRAMES, MOTION, PIXELS, Views, answers, clip_flow
 from brainreel.metrics.motion import ClipFlow
+from brainreel.metrics.nway import class_distribution
 from brainreel.video import Frames
 
 
 class Shown:
-    """The true clips.
+    """The true clips, and the training clips that controls are made of.
 
     Args:
         truth: Where they are read from, one at a time.
         networks: Loaded networks by what they are for; each is asked about every clip at once.
+        train: The training clips, if there are any.
 
     Attributes:
         digests: What tells two clips apart, whatever they are called.
@@ -27,8 +33,8 @@ class Shown:
         moves: Whether motion can be measured: OpenCV is there, and every clip has two frames at 8 per second.
     """
 
-    def __init__(self, truth: Source, networks: Networks) -> None:
-        self.truth, self.networks = truth, networks
+    def __init__(self, truth: Source, networks: Networks, train: Source | None = None) -> None:
+        self.truth, self.networks, self.train = truth, networks, train
         self.digests = [digest(self.frames(index)) for index in range(len(truth))]
         looked = [truth.look(index) for index in range(len(truth))]
         self.fewest = min((each.format.frames for each in looked), default=0)
@@ -39,6 +45,20 @@ class Shown:
         self.answers: dict[Kind, Views] = {
             kind: self.ask(kind, (self.frames(index) for index in range(len(truth)))) for kind in networks
         }
+        self._prior: dict[Kind, Float[np.ndarray, " classes"]] = {}
+
+    @cached_property
+    def nulls(self) -> Nulls:
+        """The null videos of each clip."""
+        return Nulls(self.truth, self.train, self.digests, energies=False)
+
+    def prior(self, kind: Kind) -> Float[np.ndarray, " classes"] | None:
+        """How often a classifier sees each class in the training clips; None without these."""
+        if self.train is not None and kind not in self._prior:
+            videos = (self.train.read(index).frames for index in range(len(self.train)))
+            tops = self.ask(kind, videos).argmax(axis=2)
+            self._prior[kind] = class_distribution(tops.ravel(), self.answers[kind].shape[2])
+        return self._prior.get(kind)
 
     def frames(self, index: int) -> Frames:
         return self.truth.read(index).frames

@@ -33,6 +33,7 @@ class Part:
 
     Attributes:
         clip_id: The clips that are wanted of the file.
+        variant: Another way of making videos from the same conditions, see `find_parts`.
     """
 
     method: str
@@ -42,11 +43,13 @@ class Part:
     subject: str
     path: Path
     clip_id: tuple[str, ...]
+    variant: str = ""
 
     @property
     def stage(self) -> str:
         """Where its videos go below the experiment."""
-        return f"generate/{self.method}/seed-{self.seed}/fold-{self.fold}/{self.dataset}/{self.subject}"
+        strategy = strategy_name(self.method, self.variant)
+        return f"generate/{strategy}/seed-{self.seed}/fold-{self.fold}/{self.dataset}/{self.subject}"
 
     @property
     def is_control(self) -> bool:
@@ -69,20 +72,28 @@ class Task(NamedTuple):
     cost: Cost
 
 
-def find_parts(experiment: Experiment, *, clips: int | None = None) -> list[Part]:
+def strategy_name(method: str, variant: str) -> str:
+    """How a variant of a method is called in folders and rows: ``method+variant``, or the method alone."""
+    return f"{method}+{variant}" if variant else method
+
+
+def find_parts(experiment: Experiment, *, clips: int | None = None, variant: str = "") -> list[Part]:
     """Everything that stage 2 left in an experiment, people before controls in every fold.
 
     Args:
         experiment: With `regress/<method>/seed-<s>/fold-<k>/{conditions/<dataset>/<subject>,truth/<dataset>,
             mean/<dataset>}.safetensors`.
         clips: At most so many of each dataset, see `choose_clips`.
+        variant: Name of a way of making videos that is to stand beside the first one, say ``text-to-video``.
 
     Raises:
         ExperimentError: there is nothing, or a file is damaged.
-        UsageError: `clips` is not positive.
+        UsageError: `clips` is not positive, or the variant's name cannot be a folder's.
     """
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips}", expected="at least one")
+    if variant and (not is_plain(variant) or "+" in variant):
+        raise UsageError(f"a variant named {variant!r}", expected="a name without slashes and +, no dot in front")
     parts = [
         Part(
             folder.parents[1].name,
@@ -92,6 +103,7 @@ def find_parts(experiment: Experiment, *, clips: int | None = None) -> list[Part
             subject,
             path,
             tuple(Conditions.read(path).clip_id),
+            variant,
         )
         for folder in sorted(experiment.root.glob("regress/*/seed-*/fold-*"), key=_place)
         for dataset, subject, path in _files(folder)

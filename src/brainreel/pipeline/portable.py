@@ -213,7 +213,9 @@ def _scores(experiment: Experiment, method: Method) -> list[dict[str, Any]]:
         rows = json.loads((experiment.root / "metrics.json").read_text())["scores"]
     except FileNotFoundError:
         return []
-    return [row for row in rows if row["strategy"] == method.name and row["subject"] is None]
+    return [
+        row for row in rows if row["stage"] == "align" and row["strategy"] == method.name and row["subject"] is None
+    ]
 
 
 def _zip(members: dict[str, bytes]) -> bytes:

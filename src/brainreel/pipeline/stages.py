@@ -21,6 +21,7 @@ from brainreel.evaluate.methods import find
 from brainreel.evaluate.tables import markdown_tables
 from brainreel.experiment import Experiment, Stage, State
 from brainreel.files import sha256, walk, write_bytes
+from brainreel.pipeline.merged_scores import merge_scores
 from brainreel.pipeline.plan import Plan
 from brainreel.progress import duration, say
 from brainreel.store import Store, StoreWriter
@@ -201,7 +202,10 @@ def evaluate_step(experiment: Experiment, plan: Plan, stores: Sequence[Store], t
 
 
 def evaluate_stage(experiment: Experiment, plan: Plan) -> Stage:
-    """Score every method; ``metrics.json``, ``per_clip.tsv``, ``captions.tsv`` and ``tables.md`` go to the top."""
+    """Score every method; ``metrics.json``, ``per_clip.tsv``, ``captions.tsv`` and ``tables.md`` go to the top.
+
+    The first two keep the rows of `evaluate_videos`.
+    """
     stores = plan.open_stores(experiment)
     targets = plan.read_targets(experiment, stores)
     stage = evaluate_step(experiment, plan, stores, targets).run(
@@ -214,11 +218,12 @@ def evaluate_stage(experiment: Experiment, plan: Plan) -> Stage:
     per_clip = pd.read_csv(stage.path / "per_clip.tsv", sep="\t", dtype={"subject": str, "fold": int})
     document = json.loads((stage.path / "metrics.json").read_text())
     tables = markdown_tables(document, per_clip, plan.final_folds).encode()
-    copied = {name: (stage.path / name).read_bytes() for name in ("metrics.json", "per_clip.tsv", "captions.tsv")}
-    for name, content in {**copied, "tables.md": tables}.items():
+    captions = (stage.path / "captions.tsv").read_bytes()
+    for name, content in {"captions.tsv": captions, "tables.md": tables}.items():
         top = experiment.root / name
         if not top.is_file() or top.read_bytes() != content:
             write_bytes(top, content)
+    merge_scores(experiment)
     return stage
 
 

@@ -1,6 +1,7 @@
 """One self-contained HTML file from sections given as data."""
 
-from brainreel.report.pick import Picks, pick_by_score
+from brainreel.report.base import Section
+from brainreel.report.pick import Picks, pick_by_score, pick_with_drawn_ties
 from brainreel.report.render import render, write
 from brainreel.report.sections import (
     SECTIONS,
@@ -21,12 +22,12 @@ from brainreel.report.sections import (
     Scaling,
     ScoreRow,
     ScoreTable,
-    Section,
     Series,
     Stage,
     WhatRan,
     Window,
 )
+from brainreel.report.videos import Measured, Sheet, Term, VideoCell, VideoGallery, VideoRow, sheet_of
 
 __all__ = [
     "SECTIONS",
@@ -37,6 +38,7 @@ __all__ = [
     "DifferenceTable",
     "FilmTimeline",
     "Headline",
+    "Measured",
     "Method",
     "Metric",
     "Picks",
@@ -50,10 +52,17 @@ __all__ = [
     "ScoreTable",
     "Section",
     "Series",
+    "Sheet",
     "Stage",
+    "Term",
+    "VideoCell",
+    "VideoGallery",
+    "VideoRow",
     "WhatRan",
     "Window",
     "pick_by_score",
+    "pick_with_drawn_ties",
     "render",
+    "sheet_of",
     "write",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,6 +36,14 @@ def pick_by_score(scores: Sequence[float | None], count: int) -> Picks:
         median=tuple(ranking[middle : middle + size]),
         worst=tuple(ranking[::-1][:size]),
     )
+
+
+def pick_with_drawn_ties(scores: Sequence[float | None], count: int, seed: int) -> Picks:
+    """`pick_by_score` where no order is given: equals are ranked in an order that is drawn by the seed."""
+    order = list(range(len(scores)))
+    random.Random(seed).shuffle(order)
+    picks = pick_by_score([scores[index] for index in order], count)
+    return Picks(*(tuple(order[index] for index in group) for group in picks))
 
 
 def median_by_score(scores: Sequence[float | None]) -> int | None:

@@ -23,6 +23,7 @@ class SandboxConfig(BaseModel):
         simulation_seed: Of clips, people and noise.
         seeds: Independent trainings; scores are means over them.
         clips: Test clips of each dataset that videos are made of; None: all of them.
+        text_to_video: Also videos that start from noise alone, as a variant ``text-to-video`` that is scored beside.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,7 @@ class SandboxConfig(BaseModel):
     simulation_seed: int = Field(default=0, ge=0, description="of clips, people and noise")
     seeds: int = Field(default=1, ge=1, description="independent trainings")
     clips: int | None = Field(default=8, ge=1, description="test clips of each dataset that videos are made of")
+    text_to_video: bool = Field(default=False, description="also videos from text alone, to see what latents add")
 
 
 def demo_config(seed: int, size: Size) -> SandboxConfig:

@@ -17,8 +17,10 @@ from brainreel.datasets import DATASETS
 from brainreel.datasets.protocol import Size as TwinSize
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
+from brainreel.generate.config import GenerateConfig
 from brainreel.generate.registry import GeneratorSource
 from brainreel.generate.wan_weights import read_size
+from brainreel.pipeline.evaluate_videos import evaluate_videos
 from brainreel.pipeline.generate_stage import find_parts, generate_stages, plan_tasks
 from brainreel.pipeline.newcomer_conditions import newcomer_stages
 from brainreel.pipeline.parallel import align_all
@@ -90,14 +92,24 @@ def run_sandbox(
     ran += regression.run(device)
     with experiment.lock():
         ran += sum(stage.ran for stage in newcomer_stages(experiment, regression, newcomer, device))
-        tasks = plan_tasks(experiment, find_parts(experiment, clips=config.clips), config.generate, source)
-        videos = generate_stages(experiment, tasks, config.generate, source)
-        ran += sum(stage.ran for stage in videos)
-        made = write_reconstructions(experiment, tasks, videos)
+        videos = []
+        for variant, settings in ways(config).items():
+            tasks = plan_tasks(experiment, find_parts(experiment, clips=config.clips, variant=variant), settings, source)
+            stages = generate_stages(experiment, tasks, settings, source)
+            ran += sum(stage.ran for stage in stages)
+            videos.append((tasks, stages))
+        made = write_reconstructions(experiment, *videos[0])
+        ran += evaluate_videos(experiment, classifier=networks.classifier, clip=networks.clip, device=device).ran
         report = write_report(experiment, plan)
     seconds = time.monotonic() - started
     say(f"{ran} stages in {duration(seconds)}" if ran else "everything is up to date: nothing to do")
     return Made(report, made, ran)
+
+
+def ways(config: SandboxConfig) -> dict[str, GenerateConfig]:
+    """The ways of making videos that are compared: name of the variant → settings; the first has no name."""
+    more = {"text-to-video": config.generate.model_copy(update={"mode": "text-to-video"})}
+    return {"": config.generate, **(more if config.text_to_video else {})}
 
 
 def video_shape(networks: Networks) -> tuple[int, int, int] | None:

@@ -12,33 +12,13 @@ import pytest
 
 from brainreel.errors import WeightsError
 from brainreel.regress import Conditions
-from brainreel.sandbox.config import RELEASES, SandboxConfig
-from brainreel.sandbox.recipe import find_networks, people, run_sandbox
+from brainreel.sandbox.config import RELEASES
+from brainreel.sandbox.installed import find_networks
+from brainreel.sandbox.recipe import people, run_sandbox
 from brainreel.store import Store
 from brainreel.world.scenes import FRAMES, SIDE
 
-CONFIG = SandboxConfig.model_validate(
-    {"size": "tiny", "clips": 2, "regress": {"crossfit": 0, "steps": 5}, "generate": {"steps": 2}}
-)
-
-
-@pytest.fixture(scope="module")
-def ran(made, tmp_path_factory):
-    """Stopped once before the first video, then run to its end."""
-    out = tmp_path_factory.mktemp("recipe") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("brainreel.sandbox.recipe.generate_stages", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run_sandbox(CONFIG, out, weights=made / "weights")
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("provenance.json")}
-    assert len(before) > 10
-    run_sandbox(CONFIG, out, weights=made / "weights")
-    assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
-    return out
-
-
-def stop(*_):
-    raise KeyboardInterrupt
+from .conftest import CONFIG
 
 
 def stores(out):
@@ -65,6 +45,16 @@ def test_the_newcomer_is_read_by_a_model_that_never_saw_them(ran):
     assert set(conditions.clip_id) <= set(test[test.str.startswith("test-")])
 
 
+def test_videos_are_scored_beside_stage_1_and_reported(ran):
+    rows = json.loads((ran / "metrics.json").read_text())["scores"]
+    videos = {(row["strategy"], row["dataset"]) for row in rows if row["stage"] == "generate"}
+    assert {("contrastive", release) for release in RELEASES} | {("newcomer", RELEASES[0])} <= videos
+    judged = [row for row in rows if row["metric"] in ("n_way_accuracy", "clip_similarity", "frame_consistency")]
+    assert judged
+    assert all(row["value"] is not None for row in judged if row["subject"] is None), "the networks were given"
+    assert "<video" in (ran / "report.html").read_text() or "</html>" in (ran / "report.html").read_text()
+
+
 def test_stage_1_is_scored_with_its_rivals(ran):
     rows = json.loads((ran / "metrics.json").read_text())["scores"]
     found = {(row["strategy"], row["dataset"]) for row in rows}
@@ -73,7 +63,8 @@ def test_stage_1_is_scored_with_its_rivals(ran):
 
 
 def test_a_second_run_has_nothing_to_do(ran, made):
-    assert run_sandbox(CONFIG, ran, weights=made / "weights").stages == 0
+    done = run_sandbox(CONFIG, ran, weights=made / "weights")
+    assert (done.stages, done.report) == (0, ran / "report.html")
 
 
 def test_the_call_in_the_docs_is_one_that_can_be_made(monkeypatch):

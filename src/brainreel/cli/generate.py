@@ -29,7 +29,8 @@ def run(
         int | None, arg(metavar="N", help="only so many of each dataset, the same for everybody; default: all")
     ] = None,
     variant: Annotated[
-        str, arg(metavar="NAME", help="keep these beside the first ones, as METHOD+NAME; files for people stay the first's")
+        str,
+        arg(metavar="NAME", help="keep these beside the first ones, as METHOD+NAME; files for people stay the first's"),
     ] = "",
     device: Annotated[str, arg(help="auto, cpu, cuda, cuda:N or mps; CUDA computes in bfloat16")] = "auto",
     dry_run: DryRun = False,
@@ -41,6 +42,7 @@ def run(
     from brainreel.experiment import Experiment
     from brainreel.generate.registry import GeneratorSource
     from brainreel.pipeline.generate_stage import find_parts, generate_outlook, generate_stages, plan_tasks
+    from brainreel.pipeline.reconstruct import remember_generator
     from brainreel.pipeline.reconstructions import write_reconstructions
     from brainreel.progress import say
 
@@ -56,11 +58,16 @@ def run(
         return
     with opened.lock():
         stages = generate_stages(opened, tasks, config, source)
+        remember_generator(opened, source)
         if not any(stage.ran for stage in stages):
             say("everything is up to date: nothing to do")
         top = None if variant else write_reconstructions(opened, tasks, stages)
     made = sum(len(task.part.clip_id) for task in tasks)
-    result = {"videos": made, "reconstructions": None if top is None else str(top), "stages": [str(stage.path) for stage in stages]}
+    result = {
+        "videos": made,
+        "reconstructions": None if top is None else str(top),
+        "stages": [str(stage.path) for stage in stages],
+    }
     write_result(json, {**result, "ran": sum(stage.ran for stage in stages), "generator": source.identity})
     watch = "" if top is None else f", to watch: {top}"
     show(f"{made} videos below {experiment / 'generate'}{watch}\nnext: brainreel evaluate {experiment}")

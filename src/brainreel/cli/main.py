@@ -29,6 +29,7 @@ COMMANDS = {
     "align": "stage 1: train responses → embeddings in every fold",
     "regress": "stage 2: embeddings → the conditions that a video model takes",
     "generate": "stage 3: conditions → videos, with a pre-trained video model",
+    "reconstruct": "videos and captions from new responses, without any truth",
     "evaluate": "score an experiment, with its controls",
     "score": "score anybody's reconstructions, and compare methods",
     "report": "write an experiment's report.html",
@@ -38,7 +39,7 @@ COMMANDS = {
     "bench": "the benchmarks that the docs quote",
 }
 # What a person who stopped a command needs to know; the others leave nothing behind either.
-_GOES_ON = ("demo", "run", "align", "regress", "generate", "evaluate")
+_GOES_ON = ("demo", "run", "align", "regress", "generate", "evaluate", "reconstruct")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -152,9 +152,7 @@ def _stand_ins(
     return found
 
 
-def _constant(
-    shown: Shown, asked: Sequence[Asked], mean_clip: np.ndarray
-) -> Float[np.ndarray, "clips measures 2"]:
+def _constant(shown: Shown, asked: Sequence[Asked], mean_clip: np.ndarray) -> Float[np.ndarray, "clips measures 2"]:
     """The best single answer: the mean training clip, and the training clips' classes where classes are scored."""
     parts = mean_clip.copy()
     for place, one in enumerate(asked):

@@ -151,7 +151,7 @@ def plan_tasks(
         settings = {**config.affecting(), "mode": mode, "generator": source.identity, "clips": conditions.clip_id}
         step = Step(part.stage, settings, {"conditions": fingerprint(conditions)}, GENERATING)
         key = experiment.key(step.settings, step.inputs, step.code)
-        cost = Cost() if key in counted else _cost(conditions, mode, config, source)
+        cost = Cost() if key in counted else videos_cost(conditions, mode, config, source)
         tasks.append(Task(part, step, key, cost))
         counted.add(key)
     return tasks
@@ -199,7 +199,8 @@ def _make(
     reconstruct(part.conditions(), source.load(), folder, config, what=what)
 
 
-def _cost(conditions: Conditions, mode: Mode, config: GenerateConfig, source: GeneratorSource) -> Cost:
+def videos_cost(conditions: Conditions, mode: Mode, config: GenerateConfig, source: GeneratorSource) -> Cost:
+    """What the videos of some conditions cost."""
     size = tuple(source.identity["size"][side] for side in ("frames", "height", "width"))
     done = 1.0
     if mode == "video-to-video":

@@ -69,9 +69,7 @@ def nearest_sets(
         rows = stores[dataset].clips["clip_id"].astype(str).tolist()
         values = goal.values[[rows.index(clip) for clip in clips]]
 
-        def open_nearest(
-            name: str, files=files, values=values, clips=clips, like=like, dataset=dataset
-        ) -> Source:
+        def open_nearest(name: str, files=files, values=values, clips=clips, like=like, dataset=dataset) -> Source:
             found = _nearest(Conditions.read(files[name]), values, clips)
             wanted = [clip for clip in like.shown if clip in found]
             return CalledClips(f"the training clips nearest to {name}", wanted, lambda clip: read[dataset](found[clip]))

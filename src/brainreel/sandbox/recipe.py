@@ -25,6 +25,7 @@ from brainreel.pipeline.generate_stage import find_parts, generate_stages, plan_
 from brainreel.pipeline.newcomer_conditions import newcomer_stages
 from brainreel.pipeline.parallel import align_all
 from brainreel.pipeline.plan import Plan, portable
+from brainreel.pipeline.reconstruct import remember_generator
 from brainreel.pipeline.reconstructions import write_reconstructions
 from brainreel.pipeline.regress_stage import prepare_regress
 from brainreel.pipeline.stages import Step, encode_stage, evaluate_stage, ingest_stage
@@ -94,10 +95,13 @@ def run_sandbox(
         ran += sum(stage.ran for stage in newcomer_stages(experiment, regression, newcomer, device))
         videos = []
         for variant, settings in ways(config).items():
-            tasks = plan_tasks(experiment, find_parts(experiment, clips=config.clips, variant=variant), settings, source)
+            tasks = plan_tasks(
+                experiment, find_parts(experiment, clips=config.clips, variant=variant), settings, source
+            )
             stages = generate_stages(experiment, tasks, settings, source)
             ran += sum(stage.ran for stage in stages)
             videos.append((tasks, stages))
+        remember_generator(experiment, source)
         made = write_reconstructions(experiment, *videos[0])
         ran += evaluate_videos(experiment, classifier=networks.classifier, clip=networks.clip, device=device).ran
         report = write_report(experiment, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,8 +75,8 @@ def _digits(value: float | None) -> str:
     """«.749»; nothing for an unknown or undefined number."""
     if value is None or value != value:
         return ""
-    return f"{value:.3f}".replace("0.", ".", 1)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
 
 
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}".replace("0.", ".", 1).replace("-", "−")
+    return "" if value is None else re.sub(r"^([+-])0\.", r"\1.", f"{value:+.3f}").replace("-", "−")

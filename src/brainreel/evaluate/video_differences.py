@@ -121,7 +121,7 @@ def _differences(first: Group, second: Group, seed: int) -> list[dict[str, Any]]
                 "value": number(interval.value),
                 "ci95": [number(interval.low), number(interval.high)] if np.isfinite(interval.low) else None,
                 "bootstrap": interval.bootstrap if len(cells) > 1 else "units",
-                "paired": "clips" if first.scores.people > 1 or second.scores.people > 1 else "subjects × clips",
+                "paired": "clips" if first.scores.people else "subjects × clips",
                 "subjects_above": int((means > 0).sum()),
                 "subjects": len(means),
                 "n": int((~np.isnan(cells)).sum()),

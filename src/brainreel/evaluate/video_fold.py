@@ -17,10 +17,12 @@ from brainreel.evaluate.score_nulls import NULLS, grid_of_any
 from brainreel.evaluate.score_rows import as_parts
 from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
+from brainreel.evaluate.score_threads import on_threads, threads_for
 from brainreel.evaluate.video_clips import MEAN, ORACLE
-from brainreel.evaluate.video_measures import PIXELS, Asked, asked_of, pixel_parts, unanswered
+from brainreel.evaluate.video_measures import PIXELS, Asked, Pixels, asked_of, pixel_parts, unanswered
 from brainreel.evaluate.video_shown import Shown
 from brainreel.metrics.controls import derangements
+from brainreel.metrics.motion import ClipFlow
 from brainreel.metrics.nway import n_way_constant
 from brainreel.progress import track
 from brainreel.video import Frames
@@ -131,18 +133,21 @@ def _stand_ins(
     cell_of = {"ceiling": ORACLE, "mean_response": MEAN}
     found = {name: np.full((len(shown.truth), len(asked), 2), np.nan) for name in (*cell_of, *NULLS)}
     views: dict[tuple[str, Kind], dict[int, np.ndarray]] = {}
-    for index in range(len(shown.truth)):
-        frames = shown.frames(index)
-        flow = shown.flow(index, frames)
-        videos = {name: once[whose](index) if whose in once else None for name, whose in cell_of.items()}
-        videos |= dict(zip(NULLS, shown.nulls.of(index, frames), strict=True))
-        for name, video in videos.items():
-            if video is None:
-                continue
-            parts = pixel_parts(frames[None], video, [flow], shown.flow(index, video))
-            found[name][index, : len(PIXELS)] = parts[0]
-            for kind in shown.networks:
-                views.setdefault((name, kind), {})[index] = shown.ask(kind, [video])[0]
+    nulls, threads = shown.nulls, threads_for(shown.truth)
+
+    def stand_ins(index: int) -> tuple[dict[str, Frames], dict[str, Pixels]]:
+        every = {name: once[whose](index) if whose in once else None for name, whose in cell_of.items()}
+        every |= dict(zip(NULLS, nulls.of(index, shown.frames(index)), strict=True))
+        videos = {name: video for name, video in every.items() if video is not None}
+        return videos, {name: shown.stand_in(index, video) for name, video in videos.items()}
+
+    for some in np.array_split(np.arange(len(shown.truth)), -(-len(shown.truth) // BLOCK)):
+        for index, (videos, parts) in zip(some.tolist(), on_threads(stand_ins, some.tolist(), threads), strict=True):
+            for name, pixels in parts.items():
+                found[name][index, : len(PIXELS)] = pixels
+            for name, video in videos.items():
+                for kind in shown.networks:
+                    views.setdefault((name, kind), {})[index] = shown.stand_in_views(kind, video)
     for (name, kind), made in views.items():
         rows = np.array(list(made))
         for place, one in enumerate(asked):
@@ -215,20 +220,24 @@ def _pairs(shown: Shown, asked: Sequence[Asked], here: Sequence[int], source: So
     truth = shown.truth
     place = {clip: index for index, clip in enumerate(source.names)}
     frames = {index: shown.frames(index) for index in here}
-    flows = {index: shown.flow(index, each) for index, each in frames.items()}
+    threads = threads_for(truth)
+    flows = dict(zip(here, on_threads(shown.own_flow, here, threads), strict=True))
+    # Truths of one size and length are met by one and the same resampled reconstruction.
+    alike: dict[tuple, list[int]] = {}
+    for row, each in enumerate(here):
+        what = truth.look(each).format
+        alike.setdefault((*what[:3], round(what.duration_s or 0, 3)), []).append(row)
+
+    def resampled(index: int) -> list[tuple[Frames, ClipFlow | None]]:
+        other = place[truth.names[index]]
+        firsts = [here[rows[0]] for rows in alike.values()]
+        videos = [source.read(other, grid_of_any(truth.look(first), source.look(other))).frames for first in firsts]
+        return [(video, shown.flow(first, video)) for first, video in zip(firsts, videos, strict=True)]
+
     parts = np.full((len(here), len(here), len(asked), 2), np.nan)
     own: list[Frames] = []
-    for column, index in enumerate(here):
-        other = place[truth.names[index]]
-        # Truths of one size and length are met by one and the same resampled reconstruction.
-        alike: dict[tuple, list[int]] = {}
-        for row, each in enumerate(here):
-            what = truth.look(each).format
-            alike.setdefault((*what[:3], round(what.duration_s or 0, 3)), []).append(row)
-        for rows in alike.values():
-            first = here[rows[0]]
-            video = source.read(other, grid_of_any(truth.look(first), source.look(other))).frames
-            flow = shown.flow(first, video)
+    for column, found in enumerate(on_threads(resampled, here, threads)):
+        for rows, (video, flow) in zip(alike.values(), found, strict=True):
             truths = np.stack([frames[here[row]] for row in rows])
             parts[rows, column, : len(PIXELS)] = pixel_parts(truths, video, [flows[here[row]] for row in rows], flow)
             if column in rows:

@@ -39,6 +39,7 @@ OUTSIDE = {"exact": 1, "published-top3": 3}
 
 Views = Float[np.ndarray, "clips views dim"]
 Parts = Float[np.ndarray, "clips measures 2"]
+Pixels = Float[np.ndarray, "measures 2"]
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class VideoScores:
         notes: What was done to the reconstructions.
         facts: Further keys that its rows carry (`method`, `variant`, `mode` …).
         stretches: What each clip is resampled with (labels of a film's contiguous stretches); empty: see `block`.
-        people: How many people each row of `parts` is the mean of.
+        people: How many people `over_subjects` averaged; 0: each row of `parts` is a subject's own.
         trainings: The same scores of each seed alone.
     """
 
@@ -57,7 +57,7 @@ class VideoScores:
     notes: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     stretches: tuple[int, ...] = ()
-    people: int = 1
+    people: int = 0
     trainings: tuple[VideoScores, ...] = ()
 
     @classmethod
@@ -194,7 +194,8 @@ def per_clip(scores: VideoScores) -> pd.DataFrame:
     """What each value averages: a row per subject, clip and measure, each kind of cell a column."""
     shown = np.stack([one.measure.of(scores.parts[:, :, :, place]) for place, one in enumerate(scores.asked)], axis=-1)
     # What could not be had averages nothing.
-    measured = ~np.isnan(scores.parts[:, :, CELL["value"]]).all(axis=(0, 1, 3))
+    own = scores.parts[:, :, CELL["value"]]
+    measured = [not np.isnan(own[:, :, place]).all() for place in range(len(scores.asked))]
     rows = [
         {
             "strategy": scores.method,

@@ -13,10 +13,13 @@ from brainreel.evaluate.score_nulls import Nulls, digest
 from brainreel.evaluate.score_pairs import frames_at
 from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
-from brainreel.evaluate.video_measures import FRAMES, MOTION, PIXELS, Views, answers, clip_flow
+from brainreel.evaluate.video_measures import FRAMES, MOTION, PIXELS, Pixels, Views, answers, clip_flow, pixel_parts
 from brainreel.metrics.motion import ClipFlow
 from brainreel.metrics.nway import class_distribution
 from brainreel.video import Frames
+
+# A flow of two seconds takes 8 MB.
+MOST_FLOWS = 24
 
 
 class Shown:
@@ -45,6 +48,9 @@ class Shown:
         self.answers: dict[Kind, Views] = {
             kind: self.ask(kind, (self.frames(index) for index in range(len(truth)))) for kind in networks
         }
+        self._flows: dict[int, ClipFlow | None] = {}
+        self._stand_ins: dict[tuple[int, bytes], Pixels] = {}
+        self._views: dict[tuple[Kind, bytes], np.ndarray] = {}
         self._prior: dict[Kind, Float[np.ndarray, " classes"]] = {}
 
     @cached_property
@@ -62,6 +68,30 @@ class Shown:
 
     def frames(self, index: int) -> Frames:
         return self.truth.read(index).frames
+
+    def own_flow(self, index: int) -> ClipFlow | None:
+        """The flow of a true clip; those of the first few are kept."""
+        if index in self._flows:
+            return self._flows[index]
+        found = self.flow(index, self.frames(index))
+        if index < MOST_FLOWS:
+            self._flows[index] = found
+        return found
+
+    def stand_in(self, index: int, video: Frames) -> Pixels:
+        """`pixel_parts` of a true clip with a video on its grid that nobody's brain is in: many methods share these."""
+        key = (index, digest(video))
+        if key not in self._stand_ins:
+            parts = pixel_parts(self.frames(index)[None], video, [self.own_flow(index)], self.flow(index, video))
+            self._stand_ins[key] = parts[0]
+        return self._stand_ins[key]
+
+    def stand_in_views(self, kind: Kind, video: Frames) -> np.ndarray:
+        """A network's answers for such a video, (views, dim)."""
+        key = (kind, digest(video))
+        if key not in self._views:
+            self._views[key] = self.ask(kind, [video])[0].astype(np.float32)
+        return self._views[key]
 
     def flow(self, index: int, frames: Frames) -> ClipFlow | None:
         """The flow of any video on a true clip's grid."""

@@ -16,7 +16,7 @@ from brainreel.experiment import Experiment
 from brainreel.metrics.identification import similarity
 from brainreel.pipeline.plan import Plan
 from brainreel.pipeline.regress_stage import SOURCES
-from brainreel.pipeline.video_sets import VideoSet, facts_of, key_of, trained_method
+from brainreel.pipeline.video_sets import CONTROLS, VideoSet, facts_of, key_of, trained_method
 from brainreel.regress.conditions import Conditions
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets, read_targets, targets_identity
@@ -52,6 +52,10 @@ def nearest_sets(
     first: dict[tuple[str, int, int, str], VideoSet] = {}
     for one in generated:
         first.setdefault((one.method, one.seed, one.fold, one.dataset), one)
+
+    def is_done(stage: Path) -> bool:
+        return (experiment.root / stage / "provenance.json").is_file()
+
     targets = {name: _targets(experiment, plan, store) for name, store in stores.items()}
     sets = []
     for (method, seed, fold, dataset), like in first.items():
@@ -59,13 +63,13 @@ def nearest_sets(
         files = _files(experiment, like)
         if goal is None or not clips or not set(like.subjects) <= set(files):
             continue
-        if any(not _fits(path, goal) for path in files.values()):
+        stages = {
+            path.relative_to(experiment.root).parents[1 if name in CONTROLS else 2] for name, path in files.items()
+        }
+        if not all(_fits(path, goal) for path in files.values()) or not all(map(is_done, stages)):
             continue
-        stage = f"regress/{method}/seed-{seed}/fold-{fold}"
-        inputs = {stage: key_of(experiment.root / stage), f"targets/{dataset}": goal.key}
-        if MEAN in files:
-            trained = files[MEAN].parents[1]
-            inputs[trained.relative_to(experiment.root).as_posix()] = key_of(trained)
+        inputs = {stage.as_posix(): key_of(experiment.root / stage) for stage in sorted(stages)}
+        inputs[f"targets/{dataset}"] = goal.key
         rows = stores[dataset].clips["clip_id"].astype(str).tolist()
         values = goal.values[[rows.index(clip) for clip in clips]]
 
@@ -86,7 +90,8 @@ def _nearest(conditions: Conditions, values: np.ndarray, clips: Sequence[str]) -
     """Clip → the training clip with the highest cosine to its vector, both minus the training mean."""
     centre = values.mean(axis=0)
     alike = similarity(conditions.vectors[CONDITION] - centre, values, centre=centre)
-    return {clip: clips[place] for clip, place in zip(conditions.clip_id, alike.argmax(axis=1), strict=True)}
+    best = [clips[int(place)] for place in alike.argmax(axis=1)]
+    return dict(zip(conditions.clip_id, best, strict=True))
 
 
 def _files(experiment: Experiment, like: VideoSet) -> dict[str, Path]:

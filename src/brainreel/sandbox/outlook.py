@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from brainreel.datasets.sandbox import EVENT, MOVIE, SINGLE
 from brainreel.datasets.sandbox_twin import SCALES, Scale
 from brainreel.evaluate.video_clips import MEAN, ORACLE
 from brainreel.experiment import Experiment, State
+from brainreel.generate.config import GenerateConfig
 from brainreel.generate.registry import GeneratorSource
 from brainreel.pipeline.costs import (
     START_BYTES,
@@ -23,7 +25,10 @@ from brainreel.pipeline.costs import (
     generate_cost,
     regress_cost,
 )
-from brainreel.pipeline.generate_stage import find_parts, plan_tasks
+from brainreel.pipeline.evaluate_videos import video_steps
+from brainreel.pipeline.generate_stage import find_parts, plan_tasks, strategy_name
+from brainreel.pipeline.merged_scores import SUMMARY
+from brainreel.pipeline.nearest_clips import VARIANT as RETRIEVED
 from brainreel.pipeline.newcomer_conditions import METHOD, newcomer_step
 from brainreel.pipeline.outlook import Outlook, predictions
 from brainreel.pipeline.regress_stage import prepare_regress
@@ -31,7 +36,7 @@ from brainreel.pipeline.stages import Step, align_step, encode_step, evaluate_st
 from brainreel.sandbox.config import RELEASES, SandboxConfig
 from brainreel.sandbox.installed import Networks, find_networks
 from brainreel.sandbox.networks import CLIP_DIM, LATENT_SHAPE, TEXT_DIM
-from brainreel.sandbox.recipe import sandbox_jobs, sandbox_plan, twin_step, video_shape
+from brainreel.sandbox.recipe import sandbox_jobs, sandbox_plan, twin_step, video_shape, ways
 from brainreel.sandbox.words import TOKENS
 from brainreel.store import Store
 from brainreel.store.targets import read_targets
@@ -42,6 +47,8 @@ SIMULATED_CLIP_S, SIMULATED_TRIAL_S = 0.0075, 3e-4
 CLIP_BYTES, VALUE_BYTES = 25e3, 2.5
 INGESTED_CLIP_S = 3e-4
 ENCODED_CLIP_S, ENCODED_BYTES = 0.094, 750e6
+# Looking at a training clip for the null videos; one video beside the controls, wrong pairs among them.
+LOOKED_CLIP_S, SCORED_VIDEO_S, SCORED_BYTES = 0.04, 0.3, 1.0e9
 # What the process holds beside, once the networks' libraries are in and responses have been read.
 HELD_BYTES = 350e6
 NUMBERS = {"image": CLIP_DIM, "text": TOKENS * TEXT_DIM, "latent": LATENT_SHAPE[0] * 5 * 8 * 8}
@@ -130,8 +137,12 @@ def sandbox_steps(
     regression = prepare_regress(experiment, config.regress)
     yield [regression.step(fold) for fold in regression.folds]
     yield [newcomer_step(experiment, regression, fold, newcomer) for fold in regression.folds]
-    parts = find_parts(experiment, clips=config.clips)
-    yield [task.step for task in plan_tasks(experiment, parts, config.generate, source)]
+    videos: list[Step] = []
+    for variant, settings in ways(config).items():
+        parts = find_parts(experiment, clips=config.clips, variant=variant)
+        videos += [task.step for task in plan_tasks(experiment, parts, settings, source)]
+    yield videos
+    yield video_steps(experiment, classifier=networks.classifier, clip=networks.clip)
 
 
 def cast(sizes: Sequence[Release]) -> tuple[tuple[str, ...], str]:
@@ -154,31 +165,63 @@ def sandbox_costs(config: SandboxConfig, parameters: Mapping[str, float]) -> Ite
     jobs = sandbox_jobs(config, everyone, newcomer)
     yield from ((job.stage, _held(align_cost(job, seen))) for job in jobs)
     yield "evaluate", _held(evaluate_cost(predictions(jobs)))
-    seeds = [config.align.seed + offset for offset in range(config.seeds)]
-    for seed in seeds:
+    for seed in _seeds(config):
         yield f"regress/contrastive/seed-{seed}/fold-0", _held(_regress(config, sizes, jobs[0], seen, len(everyone)))
-    for seed in seeds:
+    for seed in _seeds(config):
         yield f"regress/{METHOD}/seed-{seed}/fold-0", _held(Cost(0.2, 4e6, START_BYTES))
-    made: set[str] = set()
-    passes = config.generate.steps * config.generate.strength * (2 if config.generate.guidance > 1 else 1)
-    for method, people in (("contrastive", everyone), (METHOD, (newcomer,))):
-        there = [one for one in sizes if any(name.startswith(f"{one.name}/") for name in people)]
-        for seed in seeds:
-            below = f"generate/{method}/seed-{seed}/fold-0"
-            videos = {one.name: min(one.tested, config.clips or one.tested) for one in there}
-            whose = [*people, *(f"{name}/{ORACLE}" for name in videos)]
-            whose += [f"{name}/{MEAN}" for name in videos if method != METHOD]
-            for name in whose:
-                # The oracle's are the same for everybody.
-                again = name.endswith(ORACLE) and name in made
-                made.add(name)
-                count = 0 if again else videos[name.split("/")[0]]
-                cost = generate_cost(count, passes, parameters, (FRAMES, SIDE, SIDE))
-                yield f"{below}/{name}", _held(cost)
+    for variant, settings in ways(config).items():
+        yield from _videos(config, sizes, variant, settings, parameters)
+    yield from _scored(config, sizes)
 
 
 def _held(cost: Cost) -> Cost:
     return cost._replace(memory_bytes=cost.memory_bytes + HELD_BYTES)
+
+
+def _methods(sizes: Sequence[Release]) -> dict[str, list[tuple[Release, list[str]]]]:
+    """Method of stage 2 → datasets with the people whose videos are made."""
+    everyone, newcomer = cast(sizes)
+    trained = [(one, [name for name in one.subjects if name in everyone]) for one in sizes]
+    return {"contrastive": trained, METHOD: [(one, [newcomer]) for one in sizes if newcomer in one.subjects]}
+
+
+def _videos(
+    config: SandboxConfig,
+    sizes: Sequence[Release],
+    variant: str,
+    settings: GenerateConfig,
+    parameters: Mapping[str, float],
+) -> Iterator[tuple[str, Cost]]:
+    """The videos of everybody and of the controls; the oracle's are the same for every method and seed: made once."""
+    done = 1.0 if settings.mode == "text-to-video" else settings.strength
+    passes = settings.steps * done * (2 if settings.guidance > 1 else 1)
+    made: set[str] = set()
+    for method, there in _methods(sizes).items():
+        for seed, (one, people) in itertools.product(_seeds(config), there):
+            controls = (ORACLE,) if method == METHOD else (ORACLE, MEAN)
+            for name in [*people, *(f"{one.name}/{control}" for control in controls)]:
+                again = name.endswith(ORACLE) and name in made
+                made.add(name)
+                count = 0 if again else min(one.tested, config.clips or one.tested)
+                cost = generate_cost(count, passes, parameters, (FRAMES, SIDE, SIDE))
+                yield f"generate/{strategy_name(method, variant)}/seed-{seed}/fold-0/{name}", _held(cost)
+
+
+def _scored(config: SandboxConfig, sizes: Sequence[Release]) -> Iterator[tuple[str, Cost]]:
+    """The videos' scores, of every variant and of the nearest training clip."""
+    known: set[str] = set()
+    for method, there in _methods(sizes).items():
+        for variant, seed, (one, people) in itertools.product([*ways(config), RETRIEVED], _seeds(config), there):
+            clips = min(one.tested, config.clips or one.tested)
+            first = 0.0 if one.name in known else one.clips * LOOKED_CLIP_S
+            known.add(one.name)
+            cost = Cost(first + (len(people) + 2) * clips * SCORED_VIDEO_S, 1e5, SCORED_BYTES)
+            yield f"evaluate-videos/folds/{strategy_name(method, variant)}/seed-{seed}/fold-0/{one.name}", cost
+    yield SUMMARY, Cost(2.0, 2e6, SCORED_BYTES)
+
+
+def _seeds(config: SandboxConfig) -> list[int]:
+    return [config.align.seed + offset for offset in range(config.seeds)]
 
 
 def _twin(one: Release) -> Cost:

@@ -11,14 +11,14 @@ from brainreel.align.jobs import whose
 from brainreel.align.newcomers import adapt
 from brainreel.experiment import Experiment, Stage
 from brainreel.files import write_json
+from brainreel.pipeline.plan import NEWCOMER
 from brainreel.pipeline.regress_fold import Fold, Trials, rows_by_clip, write_person
 from brainreel.pipeline.regress_stage import Regression
 from brainreel.pipeline.stages import REGRESSING, Step
 from brainreel.regress.captions import caption_pool
 from brainreel.regress.regressor import Regressor
 
-METHOD = "newcomer"
-"""In the place of a method below ``regress`` and ``generate``."""
+METHOD = NEWCOMER
 
 
 def newcomer_stages(experiment: Experiment, regression: Regression, name: str, device: str) -> list[Stage]:

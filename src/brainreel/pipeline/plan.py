@@ -16,6 +16,9 @@ from brainreel.files import write_json
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets, read_targets
 
+NEWCOMER = "newcomer"
+"""In the place of a method below ``regress`` and ``generate``: somebody whom nothing was trained on."""
+
 
 class Plan(BaseModel):
     """Stores, targets, and which methods are compared.

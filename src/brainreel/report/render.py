@@ -17,6 +17,7 @@ from markupsafe import Markup
 from brainreel.report import film, pick, plots, text
 from brainreel.report.scale import scale_of, track
 from brainreel.report.sections import FilmTimeline, Report
+from brainreel.report.videos import VideoGallery
 
 # One script element, hence one hash in the page's policy.
 SCRIPTS = ("timeline.js", "videos.js")
@@ -36,6 +37,7 @@ def render(report: Report) -> str:
         report=report,
         sections=list(zip(names, report.sections, strict=True)),
         first_film=films[0] if films else None,
+        first_gallery=next((s for s in report.sections if isinstance(s, VideoGallery)), None),
         style=Markup(_template_text("style.css")),
         script=Markup(script),
         script_sha256=digest,

@@ -75,6 +75,7 @@ class ScoreRow(Data):
     constant: Number = None
     mismatched: Number = None
     shuffled: Number = None
+    mean_response: Number = None
     ceiling: Number = None
     n: int | None = None
     circular: bool = False

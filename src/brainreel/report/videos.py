@@ -59,15 +59,14 @@ class Sheet(Data):
 
 
 class Measured(Data):
-    """A score of one video against the truth, and what it is if it is not simply that."""
+    """A score of one video against the truth."""
 
     label: str
     value: Number
-    note: str = ""
 
 
 class VideoCell(Data):
-    """One video of a row: what it is, what is said of it in words, and its scores."""
+    """One video of a row: what it is, what is said of it in words, its scores and what they are if not its own."""
 
     name: str
     role: CellRole = "model"
@@ -75,6 +74,7 @@ class VideoCell(Data):
     caption: str = ""
     note: str = ""
     scores: tuple[Measured, ...] = ()
+    scores_note: str = ""
 
 
 class VideoRow(Data):
@@ -134,6 +134,11 @@ class VideoGallery(Section):
         if sorted(groups, key=groups.index) != groups:
             raise ValueError(f"got rows of the groups {groups}, expected those of one group together")
         return rows
+
+    @property
+    def median_row(self) -> VideoRow | None:
+        """The first row in the middle of its ranking; a report's headline shows it."""
+        return next((row for row in self.rows if row.place == "median"), None)
 
 
 def sheet_of(frames: Frames, fps: float) -> Sheet:

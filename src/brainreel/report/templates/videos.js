@@ -81,16 +81,17 @@ for (const gallery of document.querySelectorAll("[data-reels]")) {
   });
 
   const label = () => {
+    if (!toggle) return;
     toggle.textContent = reels.some((reel) => reel.playing) ? "Pause all" : "Play all";
   };
-  toggle.addEventListener("click", () => {
+  toggle?.addEventListener("click", () => {
     const playing = reels.some((reel) => reel.playing);
     reels.forEach((reel) => {
       reel.held = playing;
       reel.play(!playing && reel.visible);
     });
   });
-  gallery.querySelector(".reels-all").hidden = false;
+  if (toggle) toggle.parentElement.hidden = false;
   reels.forEach((reel) => {
     reel.show(0);
     reel.play(false);

@@ -14,7 +14,7 @@ from brainreel.errors import WeightsError
 from brainreel.regress import Conditions
 from brainreel.sandbox.config import RELEASES
 from brainreel.sandbox.installed import find_networks
-from brainreel.sandbox.recipe import people, run_sandbox
+from brainreel.sandbox.recipe import Made, people, run_sandbox
 from brainreel.store import Store
 from brainreel.world.scenes import FRAMES, SIDE
 
@@ -72,7 +72,12 @@ def test_the_call_in_the_docs_is_one_that_can_be_made(monkeypatch):
     _, code = re.findall(r"```python\n(.*?)```", page, re.S)
     made = []
     signature = inspect.signature(run_sandbox)
-    monkeypatch.setattr("brainreel.sandbox.recipe.run_sandbox", lambda *a, **k: made.append(signature.bind(*a, **k)))
+
+    def run(*args, **settings):
+        made.append(signature.bind(*args, **settings))
+        return Made(Path("report.html"), Path("reconstructions"), 0)
+
+    monkeypatch.setattr("brainreel.sandbox.recipe.run_sandbox", run)
     exec(code, {})
     assert made[0].arguments["config"].size == "tiny"
 

@@ -132,7 +132,7 @@ def _names(path: Path, count: int) -> Shaped[np.ndarray, " trials"]:
     names = read_table(table, ("clip_id",), ("clip_id",))["clip_id"].to_numpy(dtype=str)
     if len(names) != count:
         raise SourceError(f"{table} has {len(names)} rows", expected=f"{count}, as {path.name} has")
-    if bad := [name for name in names if not is_plain(name)]:
+    if bad := [name for name in names.tolist() if not is_plain(name)]:
         raise SourceError(f"{table} names a trial {bad[0]!r}", expected="names that a file can have")
     return names
 

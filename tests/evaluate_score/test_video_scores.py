@@ -246,3 +246,24 @@ def test_what_does_not_fit_is_refused(world, tmp_path):
     np.save(tmp_path / "clip-00.npy", truth[0])
     # A single video stands for every clip.
     assert generated_clips(tmp_path, ["a", "b"]).names == ("a", "b")
+
+
+def test_clips_whose_classes_tie_are_counted(world):
+    truth = world[0]
+
+    class Undecided(ByColour):
+        def logits(self, videos):
+            found = super().logits(videos)
+            # Of a grey clip it thinks nothing.
+            return np.where(np.ptp(videos, axis=(1, 2, 3, 4))[:, None, None] == 0, np.float32(0), found)
+
+    recon = truth.copy()
+    recon[:3] = 128
+    network = Undecided(np.concatenate([truth, world[1]]))
+    fold = score_fold(
+        array_clips("truth", named(truth), FPS),
+        {"s": array_clips("s", named(recon), FPS)},
+        networks={"video_classifier": network},
+    )
+    rows = [row for row in video_rows(VideoScores.of("m", "toy", {(0, 0): fold})) if row["metric"] == "n_way_accuracy"]
+    assert {row["ties"] for row in rows} == {3}

@@ -194,3 +194,24 @@ def test_from_python(weights, given, tmp_path):
     paths = runs.reconstruct(given.take([0]), generator, tmp_path)
     assert np.load(paths[0]).shape == (5, 32, 32, 3)
     assert "Generator" in dir(br)
+
+
+def test_a_variant_stands_beside_the_first(run, weights):
+    assert call("generate", run, "--weights", weights, *FLAGS)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.suffix in (".npy", ".mp4")}
+    more = ("--mode", "text-to-video", "--variant", "text-only")
+    code, out, err = call("generate", run, "--weights", weights, *FLAGS, *more)
+    assert code == 0, err
+    assert "brainreel evaluate" in out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    there = "seed-0/fold-0/small/sub-01"
+    made = {name: run / f"generate/{name}/{there}" for name in ("mine", "mine+text-only")}
+    assert [json.loads((path / "generation.json").read_text())["mode"] for path in made.values()] == [
+        "video-to-video",
+        "text-to-video",
+    ]
+    first, second = (np.load(path / "a.npy") for path in made.values())
+    assert not np.array_equal(first, second)
+    code, _, err = call("generate", run, "--weights", weights, "--variant", "a+b")
+    assert code == 2
+    assert "a variant named 'a+b'" in err

@@ -19,18 +19,19 @@ from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
 from brainreel.evaluate.score_threads import on_threads, threads_for
 from brainreel.evaluate.video_clips import MEAN, ORACLE
-from brainreel.evaluate.video_measures import PIXELS, Asked, Pixels, asked_of, pixel_parts, unanswered
+from brainreel.evaluate.video_measures import PIXELS, Asked, Pixels, Views, asked_of, pixel_parts, unanswered
 from brainreel.evaluate.video_shown import Shown
 from brainreel.metrics.controls import derangements
 from brainreel.metrics.motion import ClipFlow
-from brainreel.metrics.nway import n_way_constant
+from brainreel.metrics.nway import n_way_constant, n_way_ties
 from brainreel.progress import track
 from brainreel.video import Frames
 
 DERANGEMENTS = 100
 BLOCK = 25
-# What is known of each reconstruction: its own score, wrong pairs', and those of videos that stand for it.
-CELLS = ("value", "shuffled", "mismatched", "ceiling", "mean_response", "constant", *NULLS)
+# What is known of each reconstruction: its own score, wrong pairs', those of videos that stand for it, and whether
+# classes tie in it.
+CELLS = ("value", "shuffled", "mismatched", "ceiling", "mean_response", "constant", *NULLS, "ties")
 CELL = {name: place for place, name in enumerate(CELLS)}
 
 Cell = Float[np.ndarray, "cells measures 2"]
@@ -185,12 +186,12 @@ def _subject(
         here = [index for index in block if truth.names[index] in there]
         if not here:
             continue
-        pairs = _pairs(shown, asked, here, source)
+        pairs, ties = _pairs(shown, asked, here, source)
         same = np.array([[shown.digests[i] == shown.digests[j] for j in here] for i in here])
         wrong = np.where(same[:, :, None, None], np.nan, pairs)
         for row, index in enumerate(here):
             cell = np.full((len(CELLS), len(asked), 2), np.nan)
-            cell[CELL["value"]] = pairs[row, row]
+            cell[CELL["value"]], cell[CELL["ties"]] = pairs[row, row], ties[row]
             cell[CELL["mismatched"]] = mean_parts(wrong[row])
             for name, parts in shared.items():
                 cell[CELL[name]] = parts[index]
@@ -215,8 +216,10 @@ def mean_parts(parts: Float[np.ndarray, "pairs measures 2"]) -> Float[np.ndarray
     return np.where(count > 0, np.where(known, parts, 0.0).sum(axis=0), np.nan) / np.maximum(count, 1)
 
 
-def _pairs(shown: Shown, asked: Sequence[Asked], here: Sequence[int], source: Source) -> PairParts:
-    """Every truth of a block with every reconstruction of it."""
+def _pairs(
+    shown: Shown, asked: Sequence[Asked], here: Sequence[int], source: Source
+) -> tuple[PairParts, Float[np.ndarray, "clips measures 2"]]:
+    """Every truth of a block with every reconstruction of it, and whether classes tie in each one's own."""
     truth = shown.truth
     place = {clip: index for index, clip in enumerate(source.names)}
     frames = {index: shown.frames(index) for index in here}
@@ -235,6 +238,7 @@ def _pairs(shown: Shown, asked: Sequence[Asked], here: Sequence[int], source: So
         return [(video, shown.flow(first, video)) for first, video in zip(firsts, videos, strict=True)]
 
     parts = np.full((len(here), len(here), len(asked), 2), np.nan)
+    ties = np.full((len(here), len(asked), 2), np.nan)
     own: list[Frames] = []
     for column, found in enumerate(on_threads(resampled, here, threads)):
         for rows, (video, flow) in zip(alike.values(), found, strict=True):
@@ -248,7 +252,16 @@ def _pairs(shown: Shown, asked: Sequence[Asked], here: Sequence[int], source: So
         for at, one in enumerate(asked):
             if one.network == kind and one.score is not None:
                 parts[rows, columns, at] = as_parts(one.score(true[rows], made[columns]))
-    return parts
+                if "ways" in one.facts:
+                    ties[:, at] = as_parts(_tied(true, made, one.measure.definition))
+    return parts, ties
+
+
+def _tied(truth: Views, recon: Views, definition: str) -> Float[np.ndarray, " clips"]:
+    """1 where a class ties with the right one in any view of a clip, else 0."""
+    classes = truth.shape[2]
+    found = n_way_ties(truth.reshape(-1, classes), recon.reshape(-1, classes), definition=definition)
+    return found.reshape(truth.shape[:2]).any(axis=1).astype(float)
 
 
 def _notes(truth: Source, recons: Mapping[str, Source]) -> tuple[str, ...]:

@@ -248,6 +248,11 @@ def _row(scores: VideoScores, place: int, who: list[int], subject: str | None, s
         **{name: controls[name] for name in ("constant", "mismatched", "shuffled", "ceiling", "mean_response", *NULLS)},
         **({"zero_motion": controls["null_flat_grey"]} if measure.metric in MOTION else {}),
         "shuffles": DERANGEMENTS,
+        **(
+            {"ties": int((scores.table("ties", place)[who][..., 0] > 0).sum())}
+            if one.network and "ways" in one.facts
+            else {}
+        ),
         "direction": "higher" if fact is None else fact.direction,
         "n": int(there.sum()),
         "n_units": interval.n,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
+
 from brainreel.report import (
     Bar,
     Curves,
@@ -12,6 +14,7 @@ from brainreel.report import (
     DifferenceTable,
     FilmTimeline,
     Headline,
+    Measured,
     Method,
     Metric,
     Point,
@@ -24,8 +27,13 @@ from brainreel.report import (
     ScoreTable,
     Series,
     Stage,
+    Term,
+    VideoCell,
+    VideoGallery,
+    VideoRow,
     WhatRan,
     Window,
+    sheet_of,
 )
 from brainreel.report.sections import Role
 
@@ -108,6 +116,36 @@ def film(windows: int = 197, viewers: int = 1, seed: int = 0, texts: list[str] |
         windows=laid,
         readers=readers,
     )
+
+
+def clip(frames: int = 16, side: int = 24, seed: int = 0) -> np.ndarray:
+    """A bright square that moves to the right over a coloured ground."""
+    made = np.full((frames, side, side, 3), (30 + 20 * seed, 90, 120), np.uint8)
+    for at in range(frames):
+        made[at, 8:14, at : at + 6] = (240, 220 - 20 * seed, 40)
+    return made
+
+
+def videos(rows: int = 3) -> VideoGallery:
+    """Rows of four videos, of which the truth has twice as many frames per second and one is half as long."""
+    laid = []
+    for at in range(rows):
+        cells = (
+            VideoCell(name="What was shown", role="truth", sheet=sheet_of(clip(32, seed=at), 16.0),
+                      caption="A square moves to the right."),
+            VideoCell(name="Read from the brain", sheet=sheet_of(clip(16, seed=at + 1), 8.0),
+                      caption="Something bright moves.", scores=(Measured(label="SSIM", value=0.9 - 0.3 * at),)),
+            VideoCell(name="The true vectors", role="ceiling", sheet=sheet_of(clip(8, seed=at), 8.0)),
+            VideoCell(name="The shuffled brain", role="control", note="what was read for another clip",
+                      scores=(Measured(label="SSIM", value=None),), scores_note="means of 100 shuffles"),
+        )  # fmt: skip
+        place = ("best", "median", "worst")[at % 3]
+        laid.append(VideoRow(group="invented", place=place, rank=at + 1, of=rows, clip=f"clip-{at}", person="sub-01",
+                             cells=cells))  # fmt: skip
+    return VideoGallery(
+        title="Truth beside reconstruction", nav="Videos", rows=tuple(laid), metric="SSIM", rule="Chosen by score alone.",
+        terms=(Term(name="The true vectors", meaning="the most that the generator can do."),),
+    )  # fmt: skip
 
 
 def report(timeline: FilmTimeline | None = None) -> Report:
@@ -214,6 +252,7 @@ def report(timeline: FilmTimeline | None = None) -> Report:
                 chance=0.5,
             ),
             timeline or film(),
+            videos(),
             table,
             differences,
             scaling,

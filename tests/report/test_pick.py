@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainreel.report.pick import median_by_score, pick_by_score
+from brainreel.report.pick import median_by_score, pick_by_score, pick_with_drawn_ties
 
 SCORES = st.lists(st.one_of(st.none(), st.just(math.nan), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])), max_size=40)
 
@@ -70,3 +70,16 @@ def test_an_example_worked_by_hand():
 def test_nothing_known_nothing_picked(scores):
     assert pick_by_score(scores, 3) == ((), (), ())
     assert median_by_score(scores) is None
+
+
+@given(SCORES, st.integers(1, 6), st.integers(0, 5))
+def test_drawn_ties_leave_the_scores_of_every_group_as_they_are(scores, count, seed):
+    by_order, drawn = pick_by_score(scores, count), pick_with_drawn_ties(scores, count, seed)
+    for group, other in zip(by_order, drawn, strict=True):
+        assert [scores[i] for i in group] == [scores[i] for i in other]
+    assert pick_with_drawn_ties(scores, count, seed) == drawn
+
+
+def test_equals_are_drawn_by_the_seed_and_not_by_their_order():
+    picked = {pick_with_drawn_ties([1.0] * 9, 1, seed).best[0] for seed in range(40)}
+    assert len(picked) > 4

@@ -34,7 +34,7 @@ _LABELS = {
 }
 _VARIANTS = {
     "text-to-video": "from its text alone",
-    "nearest-training-clip": "the nearest training clip, nothing generated",
+    "nearest-training-clip": "nearest training clip",
 }
 
 
@@ -107,7 +107,7 @@ def metric_of(key: Key) -> Metric:
     return Metric(
         name="/".join(str(part) for part in key if part is not None),
         label=label.format(ways=ways),
-        unit="" if fact is None or fact.unit in ("fraction", "cosine", "r") else fact.unit,
+        unit="" if fact is None or fact.unit in ("fraction", "cosine", "r", metric) else fact.unit,
         direction="higher" if fact is None else fact.direction,
         definition=DEFINITIONS.get(metric, {}).get(definition, definition) + judge,
         decimals=decimals,

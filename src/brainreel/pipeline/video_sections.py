@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from brainreel.evaluate.video_clips import ORACLE, generated_clips
+from brainreel.evaluate.video_clips import ORACLE
 from brainreel.evaluate.video_fold import DERANGEMENTS
 from brainreel.experiment import Experiment
 from brainreel.metrics.controls import derangements
+from brainreel.pipeline.made_videos import Videos
 from brainreel.pipeline.plan import NEWCOMER
 from brainreel.pipeline.video_scores import Key, VideoScores, key_of, metric_of, of_measure, short_label
-from brainreel.regress.conditions import Conditions
-from brainreel.report import Measured, Sheet, Term, VideoCell, VideoGallery, VideoRow, pick_with_drawn_ties, sheet_of
+from brainreel.report import Measured, Term, VideoCell, VideoGallery, VideoRow, pick_with_drawn_ties, sheet_of
 from brainreel.report.videos import CellRole, Place
 from brainreel.store import Store
 from brainreel.store.clips import clip_frames
@@ -26,38 +26,6 @@ READ, SHUFFLED, UNSEEN = "Read from the brain", "The shuffled brain", "The unsee
 SHOWN, TRUE_VECTORS = "What was shown", "The true vectors"
 BESIDE = (("ssim", "gaussian-rgb", None, None), ("clip_similarity", "frame-mean", None, "clip"))
 """Shown under the leading measure where they are another and known."""
-
-
-class Videos(NamedTuple):
-    """One fold of one way of making videos, of one person or control."""
-
-    root: Path
-    strategy: str
-    seed: int
-    fold: int
-    dataset: str
-    subject: str
-
-    def sheet(self, clip: str) -> Sheet | None:
-        """The video of a clip; None if it was not made."""
-        place = f"{self.strategy}/seed-{self.seed}/fold-{self.fold}/{self.dataset}/{self.subject}"
-        folder = self.root / "generate" / place
-        if not (folder / f"{clip}.npy").is_file():
-            return None
-        source = generated_clips(folder, [clip])
-        video = source.read(0)
-        return sheet_of(video.frames, video.source.fps or 1.0)
-
-    def caption(self, clip: str) -> str:
-        """What was read in words for a clip (or, of the oracle, what is true); empty where there is nothing."""
-        base = self.strategy.partition("+")[0]
-        fold = self.root / "regress" / base / f"seed-{self.seed}" / f"fold-{self.fold}"
-        name = f"truth/{self.dataset}" if self.subject == ORACLE else f"conditions/{self.dataset}/{self.subject}"
-        path = fold / f"{name}.safetensors"
-        if not path.is_file():
-            return ""
-        found = Conditions.read(path)
-        return dict(zip(found.clip_id, found.captions, strict=False)).get(clip, "")
 
 
 class Chosen(NamedTuple):

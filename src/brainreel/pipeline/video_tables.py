@@ -58,7 +58,7 @@ def video_differences(scores: VideoScores, key: Key) -> DifferenceTable | None:
         rows=tuple(
             Difference(
                 a=f"{row['dataset']}: {video_label(row['first'])}" if several else video_label(row["first"]),
-                b=video_label(row["second"]),
+                b=_beside(row["first"], row["second"]),
                 value=row["value"],
                 ci95=row["ci95"],
                 n=row.get("n"),
@@ -71,29 +71,30 @@ def video_differences(scores: VideoScores, key: Key) -> DifferenceTable | None:
 
 
 def _table(title: str, nav: str, intro: str, keys: list[Key], scores: VideoScores) -> ScoreTable:
-    several = len({row["dataset"] for row in scores.rows}) > 1
-    return ScoreTable(
-        title=title,
-        nav=nav,
-        intro=intro,
-        metrics=tuple(metric_of(key) for key in keys),
-        rows=tuple(
-            ScoreRow(
-                metric=metric_of(key).name,
-                label=f"{row['dataset']}: {video_label(row['strategy'])}" if several else video_label(row["strategy"]),
-                note=_nulls(row, metric_of(key).decimals),
-                **{name: row.get(name) for name in _SHARED},  # type: ignore[arg-type]
+    datasets = list(dict.fromkeys(row["dataset"] for row in scores.rows))
+    rows: list[ScoreRow] = []
+    for key in keys:
+        metric, told = metric_of(key), set[str]()
+        for row in sorted(means_of(scores.rows, key), key=lambda row: datasets.index(row["dataset"])):
+            # The null videos are the same whatever is beside them: said once per dataset.
+            notes = [row.get("note") or "", "" if row["dataset"] in told else _nulls(row, metric.decimals)]
+            told.add(row["dataset"])
+            name = video_label(row["strategy"])
+            rows.append(
+                ScoreRow(
+                    metric=metric.name,
+                    label=f"{row['dataset']}: {name}" if len(datasets) > 1 else name,
+                    note=". ".join(filter(None, notes)),
+                    **{name: row.get(name) for name in _SHARED},  # type: ignore[arg-type]
+                )
             )
-            for key in keys
-            for row in means_of(scores.rows, key)
-        ),
-    )
+    return ScoreTable(title=title, nav=nav, intro=intro, metrics=tuple(map(metric_of, keys)), rows=tuple(rows))
 
 
 def _nulls(row: dict[str, Any], decimals: int) -> str:
-    """Videos that need no brain at all, beside the score."""
+    """What videos without any brain get on the same clips."""
     known = [f"{name} {row[key]:.{decimals}f}" for key, name in NULLS.items() if row.get(key) is not None]
-    return "; ".join([*known, *([row["note"]] if row.get("note") else [])])
+    return f"Without a brain in this dataset: {', '.join(known)}" if known else ""
 
 
 def _missing(rows: list[dict[str, Any]]) -> str:
@@ -103,6 +104,12 @@ def _missing(rows: list[dict[str, Any]]) -> str:
             reasons.setdefault(row["note"], []).append(row["metric"].replace("_", " "))
     told = "; ".join(f"{', '.join(dict.fromkeys(names))} ({why})" for why, names in reasons.items())
     return f" Not measured: {told}." if told else ""
+
+
+def _beside(first: str, second: str) -> str:
+    """The second side of a difference; of the same reconstructions, only what is done to them."""
+    (one, _, _), (other, _, control) = first.partition(", "), second.partition(", ")
+    return video_label(second) if one != other else f"the same, {control}" if control else "the same"
 
 
 def _tested(row: dict[str, Any]) -> str:

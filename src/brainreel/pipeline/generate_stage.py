@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from brainreel.errors import ExperimentError, UsageError
 from brainreel.evaluate.video_clips import MEAN, ORACLE
 from brainreel.experiment import Experiment, Stage
@@ -23,6 +21,7 @@ from brainreel.pipeline.costs import Cost, generate_cost
 from brainreel.pipeline.outlook import Outlook
 from brainreel.pipeline.stages import Step
 from brainreel.regress.conditions import Conditions
+from brainreel.training.devices import one_thread
 
 GENERATING = ("files.py", "regress/conditions.py", "generate", "training/randomness.py")
 
@@ -171,12 +170,8 @@ def generate_stages(
     seed and method) are made once and copied. A CPU computes with one thread, so that videos do not depend on how many
     cores there are: sums in another order differ in their last bits.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if source.device == "cpu" else threads)
-    try:
+    with one_thread(source.device):
         return _run(experiment, tasks, config, source)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _run(experiment: Experiment, tasks: Sequence[Task], config: GenerateConfig, source: GeneratorSource) -> list[Stage]:

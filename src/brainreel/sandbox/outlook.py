@@ -42,13 +42,13 @@ from brainreel.store import Store
 from brainreel.store.targets import read_targets
 from brainreel.world.scenes import FRAMES, SIDE
 
-# Measured on one of two busy cores, as the constants of `brainreel.pipeline.costs`.
+# Seconds of one core, measured with a run of size small on the machine of the constants in `brainreel.pipeline.costs`.
 SIMULATED_CLIP_S, SIMULATED_TRIAL_S = 0.0075, 3e-4
 CLIP_BYTES, VALUE_BYTES = 25e3, 2.5
 INGESTED_CLIP_S = 3e-4
-ENCODED_CLIP_S, ENCODED_BYTES = 0.094, 750e6
-# Looking at a training clip for the null videos; one video beside the controls, wrong pairs among them.
-LOOKED_CLIP_S, SCORED_VIDEO_S, SCORED_BYTES = 0.04, 0.3, 1.0e9
+ENCODED_CLIP_S, ENCODED_BYTES = 0.057, 760e6
+# Looking at a training clip for the null videos; scoring one video with its wrong pairs.
+LOOKED_CLIP_S, SCORED_VIDEO_S, SCORED_BYTES = 0.022, 0.35, 1.45e9
 # What the process holds beside, once the networks' libraries are in and responses have been read.
 HELD_BYTES = 350e6
 NUMBERS = {"image": CLIP_DIM, "text": TOKENS * TEXT_DIM, "latent": LATENT_SHAPE[0] * 5 * 8 * 8}
@@ -83,10 +83,14 @@ class Release:
         return self.scale.test * max(1, self.scale.films)
 
     @property
+    def trained(self) -> int:
+        """Training trials of one person."""
+        return max(1, self.scale.films) * self.scale.train * self.repetitions["train"]
+
+    @property
     def trials(self) -> int:
-        """Of one person."""
-        times = self.repetitions
-        return max(1, self.scale.films) * (self.scale.train * times["train"] + self.scale.test * times["test"])
+        """All trials of one person."""
+        return self.trained + self.tested * self.repetitions["test"]
 
 
 def releases(size: TwinSize) -> list[Release]:
@@ -160,8 +164,8 @@ def sandbox_costs(config: SandboxConfig, parameters: Mapping[str, float]) -> Ite
     yield from ((f"ingest/{one.name}", _ingest(one)) for one in sizes)
     yield "encode", Cost(START_S + clips * ENCODED_CLIP_S, 4.0 * clips * (sum(NUMBERS.values())), ENCODED_BYTES)
     # The largest stands for all: costs are not more than this says.
-    largest = max(sizes, key=lambda one: one.trials * one.vertices)
-    seen = Size(largest.scale.train * max(1, largest.scale.films), largest.vertices, CLIP_DIM)
+    largest = max(sizes, key=lambda one: one.trained * one.vertices)
+    seen = Size(largest.trained, largest.vertices, CLIP_DIM)
     jobs = sandbox_jobs(config, everyone, newcomer)
     yield from ((job.stage, _held(align_cost(job, seen))) for job in jobs)
     yield "evaluate", _held(evaluate_cost(predictions(jobs)))
@@ -213,9 +217,10 @@ def _scored(config: SandboxConfig, sizes: Sequence[Release]) -> Iterator[tuple[s
     for method, there in _methods(sizes).items():
         for variant, seed, (one, people) in itertools.product([*ways(config), RETRIEVED], _seeds(config), there):
             clips = min(one.tested, config.clips or one.tested)
-            first = 0.0 if one.name in known else one.clips * LOOKED_CLIP_S
+            # What was shown, and the oracle and the mean response of it, are looked at once.
+            first = 0.0 if one.name in known else one.clips * LOOKED_CLIP_S + 2 * clips * SCORED_VIDEO_S
             known.add(one.name)
-            cost = Cost(first + (len(people) + 2) * clips * SCORED_VIDEO_S, 1e5, SCORED_BYTES)
+            cost = Cost(first + len(people) * clips * SCORED_VIDEO_S, 1e5, SCORED_BYTES)
             yield f"evaluate-videos/folds/{strategy_name(method, variant)}/seed-{seed}/fold-0/{one.name}", cost
     yield SUMMARY, Cost(2.0, 2e6, SCORED_BYTES)
 
@@ -237,7 +242,7 @@ def _ingest(one: Release) -> Cost:
 
 def _regress(config: SandboxConfig, sizes: Sequence[Release], job: AlignJob, seen: Size, people: int) -> Cost:
     """A fit, and the trainings of stage 1 that embed the training clips for it."""
-    trials, clips = sum(one.trials * one.scale.subjects for one in sizes), sum(one.clips for one in sizes)
+    trials, clips = sum(one.trained * one.scale.subjects for one in sizes), sum(one.clips for one in sizes)
     fitted = regress_cost(config.regress, trials, clips, CLIP_DIM, NUMBERS, people)
     again = align_cost(job, seen)
     return Cost(config.regress.crossfit * again.seconds, 0.0, again.memory_bytes).then(fitted)

@@ -9,7 +9,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["brainreel.pipeline.demo", "brainreel.cli.run", "brainreel.cli.main", "transformers"])
+SERVER.set_forkserver_preload(
+    [
+        "brainreel.pipeline.film_demo",
+        "brainreel.sandbox.outlook",
+        "brainreel.cli.run",
+        "brainreel.cli.main",
+        "transformers",
+    ]
+)
 
 
 def start(arguments: list[str], log: Path) -> BaseProcess:

@@ -160,22 +160,28 @@ def test_a_store_that_is_no_film_is_refused(store, tmp_path):
     assert "use `brainreel align` for other stores" in message
 
 
-def test_the_demo_simulates_and_ends_with_its_report(monkeypatch, tmp_path):
-    """The demo itself is the film benchmark, tested above; here it must simulate, pass the seed on, and resume."""
-    from brainreel.cli import run
-    from brainreel.pipeline import demo
+def test_the_films_demo_simulates_and_ends_with_its_report(monkeypatch, tmp_path):
+    """The benchmark is tested above; here the demo must simulate, pass the seed on, and resume."""
+    from brainreel.pipeline import film_demo
 
     passed = []
-    monkeypatch.setattr(run, "film", lambda config, out, **what: passed.append((config, out, what)))
+
+    def run_film(config, out, *, source, **_):
+        passed.append((config.align.seed, out, source))
+        (tmp_path / "demo" / "metrics.json").write_text('{"scores": []}')
+        return film_demo.Ran(out / "report.html", 1, 1.0)
+
+    monkeypatch.setattr(film_demo, "run_film", run_film)
+    command = ("demo", "--film", "--out", tmp_path / "demo", "--size", "tiny")
     for _ in range(2):
-        done("demo", "--out", tmp_path / "demo", "--seed", "3", "--size", "tiny")
-    (config, out, what), again = passed
+        said = done(*command, "--seed", "3", "--json", tmp_path / "demo.json")
+        assert f"report: {tmp_path / 'demo' / 'report.html'}" in said.out
+    (seed, out, source), again = passed
     assert again == passed[0]
-    assert config.align.seed == 3
-    assert out == tmp_path / "demo"
-    made = what["source"] / "twin.json"
+    assert (seed, out) == (3, tmp_path / "demo")
+    made = source / "twin.json"
     before = made.stat().st_mtime_ns
-    assert DATASETS["sherlock"].manifest(what["source"]).simulated
-    done("demo", "--out", tmp_path / "demo", "--seed", "4", "--size", "tiny")
+    assert DATASETS["sherlock"].manifest(source).simulated
+    done(*command, "--seed", "4")
     assert made.stat().st_mtime_ns != before
-    assert demo.twin_step(4, "tiny").state(demo.Experiment(tmp_path / "demo")) == "up to date"
+    assert film_demo.twin_step(4, "tiny").state(film_demo.Experiment(tmp_path / "demo")) == "up to date"

@@ -12,6 +12,7 @@ import pytest
 
 from brainreel.cli import main as entry
 from brainreel.cli.main import COMMANDS, main
+from brainreel.cli.recipes import RECIPES
 
 from .conftest import call, done, refused
 
@@ -31,8 +32,29 @@ def test_the_runnable_line_parses(command):
     """Every flag of the example exists and takes such a value."""
     from brainreel.cli.parse import parse
 
-    module = __import__(f"brainreel.cli.{command}", fromlist=["run"])
-    parse(command, module.run, module.EXAMPLE.split()[2:])
+    _, module, _ = entry.resolve(command, [])
+    name, chosen, arguments = entry.resolve(command, module.EXAMPLE.split()[2:])
+    parse(name, chosen.run, arguments)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_explains_its_own_flags(recipe):
+    from brainreel.cli.parse import parse
+
+    said = done("run", recipe, "--help").out
+    assert said.splitlines()[0].startswith(f"brainreel run {recipe}")
+    assert f"usage: brainreel run {recipe} " in said
+    assert {"--dry-run", "--json", "--out", "--device", "--workers"} <= set(said.replace(",", " ").split())
+    name, module, arguments = entry.resolve("run", said.splitlines()[0].split()[2:])
+    parse(name, module.run, arguments)
+    assert recipe in done("recipes").out
+    assert recipe in done("run", "--help").out
+
+
+def test_a_recipe_may_be_named_behind_its_flags():
+    name, module, arguments = entry.resolve("run", ["--out", "somewhere", "sherlock", "--full"])
+    assert (name, module.__name__) == ("run sherlock", RECIPES["sherlock"].module)
+    assert arguments == ["--out", "somewhere", "--full"]
 
 
 def test_overview_lists_every_command():
@@ -60,7 +82,14 @@ WRONG = {
     "no store": (["align", "--out", "y"], "no store"),
     "no such store": (["align", "nowhere", "--out", "y"], "there is no store at nowhere"),
     "no such dataset": (["twin", "bmdd", "x"], "no dataset 'bmdd' (known: sherlock, folder,"),
-    "no such recipe": (["run", "sherlok"], "no recipe 'sherlok' (known: sherlock)"),
+    "no such recipe": (["run", "sherlok"], "no recipe 'sherlok' (known: sandbox, sherlock)"),
+    "no recipe": (["run"], "missing: RECIPE"),
+    "a flag and no recipe": (["run", "--full"], "Missing value for argument 'recipe'"),
+    "another recipe's flag": (["run", "sandbox", "--source", "x"], "--source"),
+    "sandbox out of range": (["run", "sandbox", "--clips", "0"], "--clips is 0: input should be greater than or equal"),
+    "sandbox of no size": (["run", "sandbox", "--size", "huge"], "'tiny', 'small', 'full'"),
+    "no networks": (["run", "sandbox", "--weights", "nowhere"], "nowhere/clip/config.json is not there; expected"),
+    "no networks for the demo": (["demo", "--weights", "nowhere"], "or try `brainreel demo --film`, which needs none"),
     "source and store": (["run", "sherlock", "--source", "a", "--store", "b"], "both --source and --store"),
     "neither": (["run", "sherlock"], "neither --source nor --store"),
     "no such source": (["run", "sherlock", "--source", "nowhere"], "nowhere is not a folder"),

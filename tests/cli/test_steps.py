@@ -112,7 +112,7 @@ def test_dry_runs_change_nothing(store, own, words, tmp_path, read):
     (tmp_path / "plan.json").unlink()
     assert "MB of disk" in done("ingest", "folder", own, "--store", tmp_path / "store", "--dry-run").out
     assert "up to date" in done("encode", store, "--weights", words, "--dry-run").out
-    assert "twin" in done("demo", "--out", tmp_path / "demo", "--dry-run").out
+    assert "twin" in done("demo", "--film", "--out", tmp_path / "demo", "--dry-run").out
     assert "exists already" in refused(call("ingest", "folder", own, "--store", store, "--dry-run"))
     assert files(store) == before
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,8 @@ import pytest
 from brainreel.errors import WeightsError
 from brainreel.regress import Conditions
 from brainreel.sandbox.config import RELEASES
-from brainreel.sandbox.recipe import find_networks, people, run_sandbox
+from brainreel.sandbox.installed import find_networks
+from brainreel.sandbox.recipe import Made, people, run_sandbox
 from brainreel.store import Store
 from brainreel.world.scenes import FRAMES, SIDE
 
@@ -44,6 +45,16 @@ def test_the_newcomer_is_read_by_a_model_that_never_saw_them(ran):
     assert set(conditions.clip_id) <= set(test[test.str.startswith("test-")])
 
 
+def test_videos_are_scored_beside_stage_1_and_reported(ran):
+    rows = json.loads((ran / "metrics.json").read_text())["scores"]
+    videos = {(row["strategy"], row["dataset"]) for row in rows if row["stage"] == "generate"}
+    assert {("contrastive", release) for release in RELEASES} | {("newcomer", RELEASES[0])} <= videos
+    judged = [row for row in rows if row["metric"] in ("n_way_accuracy", "clip_similarity", "frame_consistency")]
+    assert judged
+    assert all(row["value"] is not None for row in judged if row["subject"] is None), "the networks were given"
+    assert "<video" in (ran / "report.html").read_text() or "</html>" in (ran / "report.html").read_text()
+
+
 def test_stage_1_is_scored_with_its_rivals(ran):
     rows = json.loads((ran / "metrics.json").read_text())["scores"]
     found = {(row["strategy"], row["dataset"]) for row in rows}
@@ -52,7 +63,8 @@ def test_stage_1_is_scored_with_its_rivals(ran):
 
 
 def test_a_second_run_has_nothing_to_do(ran, made):
-    assert run_sandbox(CONFIG, ran, weights=made / "weights").stages == 0
+    done = run_sandbox(CONFIG, ran, weights=made / "weights")
+    assert (done.stages, done.report) == (0, ran / "report.html")
 
 
 def test_the_call_in_the_docs_is_one_that_can_be_made(monkeypatch):
@@ -60,7 +72,12 @@ def test_the_call_in_the_docs_is_one_that_can_be_made(monkeypatch):
     _, code = re.findall(r"```python\n(.*?)```", page, re.S)
     made = []
     signature = inspect.signature(run_sandbox)
-    monkeypatch.setattr("brainreel.sandbox.recipe.run_sandbox", lambda *a, **k: made.append(signature.bind(*a, **k)))
+
+    def run(*args, **settings):
+        made.append(signature.bind(*args, **settings))
+        return Made(Path("report.html"), Path("reconstructions"), 0)
+
+    monkeypatch.setattr("brainreel.sandbox.recipe.run_sandbox", run)
     exec(code, {})
     assert made[0].arguments["config"].size == "tiny"
 

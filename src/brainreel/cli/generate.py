@@ -42,6 +42,7 @@ def run(
     from brainreel.experiment import Experiment
     from brainreel.generate.registry import GeneratorSource
     from brainreel.pipeline.generate_stage import find_parts, generate_outlook, generate_stages, plan_tasks
+    from brainreel.pipeline.reconstruct import remember_generator
     from brainreel.pipeline.reconstructions import write_reconstructions
     from brainreel.progress import say
 
@@ -57,6 +58,7 @@ def run(
         return
     with opened.lock():
         stages = generate_stages(opened, tasks, config, source)
+        remember_generator(opened, source)
         if not any(stage.ran for stage in stages):
             say("everything is up to date: nothing to do")
         top = None if variant else write_reconstructions(opened, tasks, stages)

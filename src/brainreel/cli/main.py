@@ -18,7 +18,7 @@ DONE, BUG, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 # One line each, so that listing the commands imports none of them.
 COMMANDS = {
-    "demo": "the whole way on simulated people, in a few minutes, to a report",
+    "demo": "the whole way on simulated people, in a few minutes, to videos and a report",
     "run": "every stage of a recipe, resuming: `run sherlock` is the real-fMRI benchmark",
     "recipes": "list what `run` knows",
     "datasets": "a dataset's facts, licence, citation and how to get it",
@@ -29,6 +29,7 @@ COMMANDS = {
     "align": "stage 1: train responses → embeddings in every fold",
     "regress": "stage 2: embeddings → the conditions that a video model takes",
     "generate": "stage 3: conditions → videos, with a pre-trained video model",
+    "reconstruct": "videos and captions from new responses, without any truth",
     "evaluate": "score an experiment, with its controls",
     "score": "score anybody's reconstructions, and compare methods",
     "report": "write an experiment's report.html",
@@ -38,7 +39,7 @@ COMMANDS = {
     "bench": "the benchmarks that the docs quote",
 }
 # What a person who stopped a command needs to know; the others leave nothing behind either.
-_GOES_ON = ("demo", "run", "align", "regress", "generate", "evaluate")
+_GOES_ON = ("demo", "run", "align", "regress", "generate", "evaluate", "reconstruct")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             if command not in COMMANDS:
                 raise UsageError(f"there is no command {alternatives(command, COMMANDS)}", do="see `brainreel --help`")
-            return _call(command, importlib.import_module(f"brainreel.cli.{_module(command)}"), arguments[1:])
+            return _call(*resolve(command, arguments[1:]))
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) or stopped:
                 return _interrupted(command)
@@ -90,8 +91,16 @@ def overview() -> str:
     )
 
 
-def _module(command: str) -> str:
-    return "import_" if command == "import" else command
+def resolve(command: str, arguments: Sequence[str]) -> tuple[str, ModuleType, list[str]]:
+    """How a command is called, the module that has it, and the arguments that its ``run`` takes.
+
+    A command that stands for several (`run`) has a ``choose``, which finds the one that is named.
+    """
+    module = importlib.import_module(f"brainreel.cli.{'import_' if command == 'import' else command}")
+    if not hasattr(module, "choose"):
+        return command, module, list(arguments)
+    name, chosen, rest = module.choose(command, arguments)
+    return name, chosen or module, rest
 
 
 def _call(command: str, module: ModuleType, arguments: Sequence[str]) -> int:

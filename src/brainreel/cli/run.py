@@ -1,60 +1,64 @@
 """Run every stage of a recipe: ingest, encode, train in every fold, score, report.
 
 What is up to date is not run again; what was interrupted goes on. Settings that affect the result are flags, and
-changing one runs exactly what depends on it.
-
-sherlock: the real-fMRI benchmark on the tutorial kit (--source), or on a store made from it (--store). Without
---full the quick rows with one seed; --full adds scaling over people, newcomers and all nulls.
+changing one runs exactly what depends on it. `brainreel run RECIPE --help` explains a recipe's flags.
 """
 
 from __future__ import annotations
 
+import importlib
 import json as js
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from tyro.conf import Positional, arg
 
 from brainreel.cli.output import show, table, write_result
-from brainreel.cli.parse import Device, DryRun, Json, Subjects, Workers
 from brainreel.cli.recipes import RECIPES
 from brainreel.errors import UsageError, alternatives
-from brainreel.pipeline.film_config import FilmConfig
 
 if TYPE_CHECKING:
     from brainreel.pipeline.outlook import Outlook
 
-EXAMPLE = "brainreel run sherlock --source data/sherlock_kit --out runs/sherlock"
+EXAMPLE = "brainreel run sandbox --out runs/sandbox"
+
+
+class Left(Protocol):
+    """What a recipe left."""
+
+    @property
+    def report(self) -> Path:
+        """Its report."""
+        ...
 
 
 def run(
-    recipe: Annotated[Positional[str], arg(metavar="RECIPE", help="as `brainreel recipes` lists them")],
-    *,
-    source: Annotated[Path | None, arg(metavar="DIR", help="the release's folder")] = None,
-    store: Annotated[Path | None, arg(metavar="DIR", help="an ingested store, instead of --source")] = None,
-    text_weights: Annotated[
-        str | None, arg(metavar="ID_OR_DIR", help="sentence encoder; default: the installed MiniLM")
-    ] = None,
-    subjects: Subjects = None,
-    out: Annotated[Path | None, arg(metavar="DIR", help="the experiment's folder; default: runs/RECIPE")] = None,
-    device: Device = "cpu",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-    json: Json = None,
-    config: Annotated[FilmConfig, arg(name="")] = FilmConfig(),  # noqa: B008  frozen
+    recipe: Annotated[Positional[str], arg(metavar="RECIPE", help=f"{' or '.join(RECIPES)}, then its own flags")],
 ) -> None:
-    """Run the recipe."""
-    if recipe not in RECIPES:
-        raise UsageError(f"there is no recipe {alternatives(recipe, RECIPES)}")
-    # torch takes seconds to import: usage errors come first.
-    from brainreel.pipeline.outlook import film_outlook
-    from brainreel.pipeline.run import need_one
+    """Stands for all recipes where none is named: `choose` finds those that are."""
+    raise _unknown(recipe)
 
-    need_one(source, store)
-    out = out or Path("runs") / recipe
-    what = {"source": source, "store": store, "subjects": subjects, "text_weights": text_weights}
-    if not foretell(film_outlook(config, out, **what), dry_run, json):
-        film(config, out, **what, device=device, workers=workers, json=json)
+
+def choose(command: str, arguments: Sequence[str]) -> tuple[str, ModuleType | None, list[str]]:
+    """The recipe that is named: how the command is called, the module that runs it, and what is left of the arguments.
+
+    It comes first, or behind flags as a word of its own. None: no recipe is named.
+    """
+    first = arguments[0] if arguments else "-"
+    name = first if not first.startswith("-") else next((word for word in arguments if word in RECIPES), None)
+    if name is None:
+        return command, None, list(arguments)
+    if name not in RECIPES:
+        raise _unknown(name)
+    at = list(arguments).index(name)
+    rest = [*arguments[:at], *arguments[at + 1 :]]
+    return f"{command} {name}", importlib.import_module(RECIPES[name].module), rest
+
+
+def _unknown(recipe: str) -> UsageError:
+    return UsageError(f"there is no recipe {alternatives(recipe, RECIPES)}", do="see `brainreel recipes`")
 
 
 def foretell(outlook: Outlook, dry_run: bool, json: Path | None) -> bool:
@@ -62,18 +66,26 @@ def foretell(outlook: Outlook, dry_run: bool, json: Path | None) -> bool:
     from brainreel.progress import say
 
     if dry_run:
-        show(f"{table(('stage', 'would be'), outlook.table())}\n\n{outlook.line()}")
+        show(f"{table(('stage', 'would be', 'time', 'memory'), outlook.table())}\n\n{outlook.line()}")
         write_result(json, outlook.json())
     elif not outlook.idle:
         say(outlook.line())
     return dry_run
 
 
-def film(config: FilmConfig, out: Path, *, json: Path | None, **what: Any) -> None:
-    """Run the film benchmark and say where its report is; ``what`` as `run_film` takes it."""
-    from brainreel.pipeline.run import run_film
+def carry_out(outlook: Outlook, work: Callable[[], Left], out: Path, *, dry_run: bool, json: Path | None) -> None:
+    """Say what a recipe is about to do, do it, and say where its report is.
 
-    ran = run_film(config, out, **what)
-    show(f"report: {ran.report}")
+    Args:
+        outlook: What would be done.
+        work: Does it.
+        out: The experiment's folder.
+        dry_run: Do nothing.
+        json: Gets ``metrics.json`` with the report's path (of a dry run: the outlook).
+    """
+    if foretell(outlook, dry_run, json):
+        return
+    report = work().report
+    show(f"report: {report}")
     if json is not None:
-        write_result(json, {**js.loads((out / "metrics.json").read_text()), "report": str(ran.report)})
+        write_result(json, {**js.loads((out / "metrics.json").read_text()), "report": str(report)})

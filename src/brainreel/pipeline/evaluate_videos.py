@@ -26,7 +26,7 @@ from brainreel.pipeline.nearest_clips import nearest_sets
 from brainreel.pipeline.plan import Plan, read_plan
 from brainreel.pipeline.score_networks import ScoreNetworks
 from brainreel.pipeline.stages import SCORING, Step
-from brainreel.pipeline.video_sets import VideoSet, find_generated, key_of
+from brainreel.pipeline.video_sets import VideoSet, find_generated
 from brainreel.pipeline.video_truth import read_shown, stretches_of, training_clips
 from brainreel.store.reader import Store
 
@@ -77,26 +77,53 @@ def evaluate_videos(
     sets = _sets(experiment, plan, stores, read)
     networks = ScoreNetworks(classifier, clip, device)
     circular = _circular(experiment, plan)
+    steps = _steps(experiment, plan, stores, sets, networks)
     ran, known = 0, _Known(networks)
     done: dict[str, Path] = {}
     # What was shown is looked at once for all methods.
     for one in sorted(sets, key=lambda one: (one.dataset, one.fold)):
         store = stores[one.dataset]
-        settings = {"networks": networks.identity, "circular": circular, "seed": plan.seed, "folds": plan.folds}
-        inputs = {**one.inputs, f"store/{store.name}": store.fingerprint}
-        step = Step(one.stage, settings, inputs, CODE)
         work = partial(_score, one, plan, store, read[store.name], known, circular)
-        stage = step.run(experiment, lambda folder, work=work: work(folder), seed=plan.seed, device=device)
+        stage = steps[one.stage].run(experiment, lambda folder, work=work: work(folder), seed=plan.seed, device=device)
         ran += stage.ran
         done[one.stage] = stage.path
-    keys = {name: key_of(path) for name, path in done.items()}
-    made = {name: key for one in sets for name, key in one.inputs.items()}
-    summary = Step(SUMMARY, {"seed": plan.seed}, {**keys, **made}, CODE).run(
+    summary = steps[SUMMARY].run(
         experiment, lambda folder: _summarise(sets, done, stores, plan.seed, folder), seed=plan.seed
     )
     networks.remember(experiment)
     merge_scores(experiment)
     return VideosScored(summary.path, ran + summary.ran)
+
+
+def video_steps(
+    experiment: Experiment, *, classifier: Path | str | None = None, clip: Path | str | None = None
+) -> list[Step]:
+    """What `evaluate_videos` would run with the same arguments; changes nothing."""
+    plan = read_plan(experiment)
+    stores = {store.name: store for store in plan.open_stores(experiment)}
+    sets = _sets(experiment, plan, stores, {name: read_shown(store) for name, store in stores.items()})
+    return list(_steps(experiment, plan, stores, sets, ScoreNetworks(classifier, clip, "cpu")).values())
+
+
+def _steps(
+    experiment: Experiment, plan: Plan, stores: Mapping[str, Store], sets: Sequence[VideoSet], networks: ScoreNetworks
+) -> dict[str, Step]:
+    """Stage → step of every set, and of the summary over them."""
+    settings = {
+        "networks": networks.identity,
+        "circular": _circular(experiment, plan),
+        "seed": plan.seed,
+        "folds": plan.folds,
+    }
+    steps = {
+        one.stage: Step(
+            one.stage, settings, {**one.inputs, f"store/{one.dataset}": stores[one.dataset].fingerprint}, CODE
+        )
+        for one in sets
+    }
+    keys = {name: experiment.key(step.settings, step.inputs, step.code) for name, step in steps.items()}
+    made = {name: key for one in sets for name, key in one.inputs.items()}
+    return {**steps, SUMMARY: Step(SUMMARY, {"seed": plan.seed}, {**keys, **made}, CODE)}
 
 
 def _sets(

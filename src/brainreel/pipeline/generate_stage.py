@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from brainreel.errors import ExperimentError, UsageError
 from brainreel.evaluate.video_clips import MEAN, ORACLE
 from brainreel.experiment import Experiment, Stage
@@ -23,6 +21,7 @@ from brainreel.pipeline.costs import Cost, generate_cost
 from brainreel.pipeline.outlook import Outlook
 from brainreel.pipeline.stages import Step
 from brainreel.regress.conditions import Conditions
+from brainreel.training.devices import one_thread
 
 GENERATING = ("files.py", "regress/conditions.py", "generate", "training/randomness.py")
 
@@ -151,7 +150,7 @@ def plan_tasks(
         settings = {**config.affecting(), "mode": mode, "generator": source.identity, "clips": conditions.clip_id}
         step = Step(part.stage, settings, {"conditions": fingerprint(conditions)}, GENERATING)
         key = experiment.key(step.settings, step.inputs, step.code)
-        cost = Cost() if key in counted else _cost(conditions, mode, config, source)
+        cost = Cost() if key in counted else videos_cost(conditions, mode, config, source)
         tasks.append(Task(part, step, key, cost))
         counted.add(key)
     return tasks
@@ -171,12 +170,8 @@ def generate_stages(
     seed and method) are made once and copied. A CPU computes with one thread, so that videos do not depend on how many
     cores there are: sums in another order differ in their last bits.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if source.device == "cpu" else threads)
-    try:
+    with one_thread(source.device):
         return _run(experiment, tasks, config, source)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _run(experiment: Experiment, tasks: Sequence[Task], config: GenerateConfig, source: GeneratorSource) -> list[Stage]:
@@ -199,7 +194,8 @@ def _make(
     reconstruct(part.conditions(), source.load(), folder, config, what=what)
 
 
-def _cost(conditions: Conditions, mode: Mode, config: GenerateConfig, source: GeneratorSource) -> Cost:
+def videos_cost(conditions: Conditions, mode: Mode, config: GenerateConfig, source: GeneratorSource) -> Cost:
+    """What the videos of some conditions cost."""
     size = tuple(source.identity["size"][side] for side in ("frames", "height", "width"))
     done = 1.0
     if mode == "video-to-video":

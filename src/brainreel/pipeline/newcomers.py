@@ -225,7 +225,7 @@ def _predict(
     given = amount.of(store, own_time)
     own = model.recording(store, subject, given) if len(given) else None
     asked = model.recording(store, subject, test)
-    known, fits = _spaces(model), fitted_to(model.decoder_)
+    known, fits = model_spaces(model), fitted_to(model.decoder_)
     if own is None or fits is not None:
         if known and asked.space not in known:
             raise UsageError(
@@ -253,7 +253,7 @@ def _predict(
     return Predictions({key: embedding}, {key: test}, model.goals_.centre, facts), len(given)
 
 
-def _spaces(model: Aligner) -> list[str]:
+def model_spaces(model: Aligner) -> list[str]:
     """The spaces in which the model has something for people it has not seen."""
     decoder = model.decoder_
     return list(decoder.weights if isinstance(decoder, NetworkDecoder) else getattr(decoder, "newcomers", ()))

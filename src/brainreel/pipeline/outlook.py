@@ -13,12 +13,13 @@ from brainreel.align.config import AlignConfig
 from brainreel.align.jobs import AlignJob
 from brainreel.datasets import DATASETS
 from brainreel.experiment import Experiment, State
-from brainreel.pipeline.costs import Cost, Size, align_cost, encode_cost, evaluate_cost, ingest_cost
+from brainreel.pipeline.costs import Cost, Size, align_cost, encode_cost, evaluate_cost, ingest_cost, size
 from brainreel.pipeline.film_config import FilmConfig
 from brainreel.pipeline.film_recipe import Film, film_jobs, film_of, film_plan
 from brainreel.pipeline.plan import Plan, portable
 from brainreel.pipeline.run import check_film
 from brainreel.pipeline.stages import align_step, encode_step, evaluate_step, ingest_step
+from brainreel.progress import duration
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets, read_targets
 
@@ -58,13 +59,25 @@ class Outlook:
         ]
         return {"stages": stages, "estimate": {key: round(value, 1) for key, value in self.cost._asdict().items()}}
 
-    def table(self) -> list[tuple[str, str]]:
-        """Stage → what would be done; folds and seeds of one training are counted together."""
+    def table(self) -> list[tuple[str, str, str | None, str | None]]:
+        """Stage, what would be done, how long that takes, and in how much memory.
+
+        Folds and seeds of one training are counted together.
+        """
         rows: dict[str, Counter[str]] = {}
-        for name, state, _ in self.stages:
-            rows.setdefault("/".join(name.split("/")[:2]), Counter())[state] += 1
+        costs: dict[str, Cost] = {}
+        for name, state, cost in self.stages:
+            row = "/".join(name.split("/")[:2])
+            rows.setdefault(row, Counter())[state] += 1
+            if state != "up to date":
+                costs[row] = costs.get(row, Cost()).then(cost)
         return [
-            (name, next(iter(states)) if states.total() == 1 else ", ".join(f"{n} {s}" for s, n in states.items()))
+            (
+                name,
+                next(iter(states)) if states.total() == 1 else ", ".join(f"{n} {s}" for s, n in states.items()),
+                duration(max(1.0, costs[name].seconds)) if name in costs else None,
+                size(costs[name].memory_bytes) if name in costs else None,
+            )
             for name, states in rows.items()
         ]
 

@@ -21,6 +21,7 @@ from brainreel.pipeline.stages import align_stage, align_step
 from brainreel.progress import track
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets
+from brainreel.training.devices import one_thread
 
 _PR_SET_PDEATHSIG = 1
 
@@ -52,13 +53,9 @@ def align_all(
         workers = cores() if device == "cpu" else 1
     workers = min(workers, len(todo))
     if workers <= 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1 if device == "cpu" else threads)
-        try:
+        with one_thread(device):
             for job in todo:
                 align_stage(experiment, job, stores, targets, device)
-        finally:
-            torch.set_num_threads(threads)
         return len(todo)
     roots = [store.root for store in stores]
     # Children of whoever called are not ours to end.

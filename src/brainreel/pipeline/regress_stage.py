@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from brainreel.align.jobs import AlignJob
 from brainreel.errors import ExperimentError, StoreError, UsageError, alternatives
@@ -24,6 +23,7 @@ from brainreel.progress import track
 from brainreel.regress.config import RegressConfig
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets, read_targets, targets_folder, targets_identity
+from brainreel.training.devices import one_thread
 
 SOURCES = {"text": "prompt", "image": "clip", "latent": "latents"}
 """condition → the encoder whose targets it is regressed towards."""
@@ -82,23 +82,18 @@ class Regression:
         On a CPU with one thread: sums in another order differ in their last bits.
         """
         ran = 0
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1 if device == "cpu" else threads)
-        try:
-            with self.experiment.lock():
-                for fold in track(self.folds, "regress", len(self.folds)):
-                    config = self.config.model_copy(update={"seed": fold.seed})
-                    stage = self.step(fold).run(
-                        self.experiment,
-                        lambda folder, fold=fold, config=config: run_fold(
-                            fold, self.stores, self.spoken, self.targets, self.plan.folds, config, device, folder
-                        ),
-                        seed=fold.seed,
-                        device=device,
-                    )
-                    ran += stage.ran
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(device), self.experiment.lock():
+            for fold in track(self.folds, "regress", len(self.folds)):
+                config = self.config.model_copy(update={"seed": fold.seed})
+                stage = self.step(fold).run(
+                    self.experiment,
+                    lambda folder, fold=fold, config=config: run_fold(
+                        fold, self.stores, self.spoken, self.targets, self.plan.folds, config, device, folder
+                    ),
+                    seed=fold.seed,
+                    device=device,
+                )
+                ran += stage.ran
         return ran
 
     def scores(self) -> list[dict[str, Any]]:

@@ -16,20 +16,35 @@ class SandboxConfig(BaseModel):
     """Settings of the sandbox recipe; every seed that is not the simulation's is stage 1's.
 
     Attributes:
-        align: Stage 1.
+        align: Stage 1; its seed is the first of ``seeds``.
         regress: Stage 2.
         generate: Stage 3.
         size: Of the three simulated releases.
         simulation_seed: Of clips, people and noise.
-        seeds: Independent trainings.
+        seeds: Independent trainings; scores are means over them.
         clips: Test clips of each dataset that videos are made of; None: all of them.
+        text_to_video: Also videos that start from noise alone, as a variant ``text-to-video`` that is scored beside.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     align: AlignConfig = AlignConfig(target="clip")
     regress: RegressConfig = RegressConfig()
     generate: GenerateConfig = GenerateConfig()
-    size: Size = "small"
-    simulation_seed: int = Field(default=0, ge=0)
-    seeds: int = Field(default=1, ge=1)
+    size: Size = Field(default="small", description="of the three simulated datasets")
+    simulation_seed: int = Field(default=0, ge=0, description="of clips, people and noise")
+    seeds: int = Field(default=1, ge=1, description="independent trainings")
     clips: int | None = Field(default=8, ge=1, description="test clips of each dataset that videos are made of")
+    text_to_video: bool = Field(default=False, description="also videos from text alone, to see what latents add")
+
+
+def demo_config(seed: int, size: Size) -> SandboxConfig:
+    """The demo's settings: one seed for everything that is drawn."""
+    default = SandboxConfig()
+    return default.model_copy(
+        update={
+            "align": default.align.model_copy(update={"seed": seed}),
+            "generate": default.generate.model_copy(update={"seed": seed}),
+            "size": size,
+            "simulation_seed": seed,
+        }
+    )

@@ -6,6 +6,7 @@ Nothing in it is a path of its own: releases are ingested like real ones, networ
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,61 +15,37 @@ from brainreel.align.config import StrategyName
 from brainreel.align.jobs import AlignJob, Group
 from brainreel.datasets import DATASETS
 from brainreel.datasets.protocol import Size as TwinSize
-from brainreel.errors import WeightsError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
+from brainreel.generate.config import GenerateConfig
 from brainreel.generate.registry import GeneratorSource
 from brainreel.generate.wan_weights import read_size
+from brainreel.pipeline.evaluate_videos import evaluate_videos
 from brainreel.pipeline.generate_stage import find_parts, generate_stages, plan_tasks
 from brainreel.pipeline.newcomer_conditions import newcomer_stages
 from brainreel.pipeline.parallel import align_all
 from brainreel.pipeline.plan import Plan, portable
+from brainreel.pipeline.reconstruct import remember_generator
 from brainreel.pipeline.reconstructions import write_reconstructions
 from brainreel.pipeline.regress_stage import prepare_regress
 from brainreel.pipeline.stages import Step, encode_stage, evaluate_stage, ingest_stage
-from brainreel.sandbox import WEIGHTS
+from brainreel.pipeline.write_report import write_report
+from brainreel.progress import duration, say
 from brainreel.sandbox.config import RELEASES, SandboxConfig
+from brainreel.sandbox.installed import Networks, find_networks
 from brainreel.store import Store
 from brainreel.store.targets import read_targets
+from brainreel.training.devices import one_thread
 
 FOLDS = "official"
 
 
-class Networks(NamedTuple):
-    """Where the sandbox's networks lie."""
-
-    clip: Path
-    pipeline: Path
-
-    @property
-    def encoders(self) -> dict[str, str | None]:
-        """Encoder → weights."""
-        return {"clip": str(self.clip), "prompt": str(self.pipeline), "latents": str(self.pipeline)}
-
-
 class Made(NamedTuple):
-    """What the recipe left: where the videos are, and how many stages had to run."""
+    """What the recipe left: its report, where the videos are, and how many stages had to run."""
 
+    report: Path
     reconstructions: Path
     stages: int
-
-
-def find_networks(weights: Path | None) -> Networks:
-    """The networks in a folder that `brainreel.sandbox.train` wrote.
-
-    Raises:
-        WeightsError: they are not there.
-    """
-    folder = weights or WEIGHTS
-    found = Networks(folder / "clip", folder / "pipeline")
-    missing = [path for path in (found.clip / "config.json", found.pipeline / "model_index.json") if not path.is_file()]
-    if missing:
-        raise WeightsError(
-            f"{missing[0]} is not there",
-            expected="the sandbox's networks: the folders clip and pipeline",
-            do="train them with `python -m brainreel.sandbox.train --work DIR --out WEIGHTS` and give --weights WEIGHTS",
-        )
-    return found
 
 
 def run_sandbox(
@@ -79,7 +56,7 @@ def run_sandbox(
     device: str = "cpu",
     workers: int | None = 1,
 ) -> Made:
-    """From nothing to reconstructions: simulate, ingest, encode, and all three stages.
+    """From nothing to reconstructions and their report: simulate, ingest, encode, all three stages, scores.
 
     The last person of the first release is left out of every training and read zero-shot.
 
@@ -93,9 +70,9 @@ def run_sandbox(
     Raises:
         BrainreelError: one sentence about what is missing.
     """
+    started = time.monotonic()
     networks = find_networks(weights)
-    source, size = GeneratorSource("wan", networks.pipeline, device), read_size(networks.pipeline)
-    shape = None if size is None else (size.frames, size.height, size.width)
+    source = GeneratorSource("wan", networks.pipeline, device)
     experiment = Experiment(out)
     ran = 0
     with experiment.lock():
@@ -103,7 +80,8 @@ def run_sandbox(
         for release in RELEASES:
             simulated = simulate_stage(experiment, release, config.size, config.simulation_seed)
             stores.append(ingest_stage(experiment, release, simulated, None, f"ingest/{release}"))
-        folder = encode_stage(experiment, stores, networks.encoders, device, shape)
+        with one_thread(device):
+            folder = encode_stage(experiment, stores, networks.encoders, device, video_shape(networks))
         targets = [read_targets(store, config.align.target, folder) for store in stores]
         everyone, newcomer = people(stores)
         jobs = sandbox_jobs(config, everyone, newcomer)
@@ -115,10 +93,38 @@ def run_sandbox(
     ran += regression.run(device)
     with experiment.lock():
         ran += sum(stage.ran for stage in newcomer_stages(experiment, regression, newcomer, device))
-        tasks = plan_tasks(experiment, find_parts(experiment, clips=config.clips), config.generate, source)
-        videos = generate_stages(experiment, tasks, config.generate, source)
-        ran += sum(stage.ran for stage in videos)
-        return Made(write_reconstructions(experiment, tasks, videos), ran)
+        videos = []
+        for variant, settings in ways(config).items():
+            tasks = plan_tasks(
+                experiment, find_parts(experiment, clips=config.clips, variant=variant), settings, source
+            )
+            stages = generate_stages(experiment, tasks, settings, source)
+            ran += sum(stage.ran for stage in stages)
+            videos.append((tasks, stages))
+        remember_generator(experiment, source)
+        made = write_reconstructions(experiment, *videos[0])
+        ran += evaluate_videos(experiment, classifier=networks.classifier, clip=networks.clip, device=device).ran
+        report = write_report(experiment, plan)
+    seconds = time.monotonic() - started
+    say(f"{ran} stages in {duration(seconds)}" if ran else "everything is up to date: nothing to do")
+    return Made(report, made, ran)
+
+
+def ways(config: SandboxConfig) -> dict[str, GenerateConfig]:
+    """The ways of making videos that are compared: name of the variant → settings; the first has no name."""
+    more = {"text-to-video": config.generate.model_copy(update={"mode": "text-to-video"})}
+    return {"": config.generate, **(more if config.text_to_video else {})}
+
+
+def video_shape(networks: Networks) -> tuple[int, int, int] | None:
+    """Frames, height and width that the video model makes: what its latents are encoded from."""
+    size = read_size(networks.pipeline)
+    return None if size is None else (size.frames, size.height, size.width)
+
+
+def twin_step(release: str, size: TwinSize, seed: int) -> Step:
+    """The stage that simulates a release."""
+    return Step(f"twin/{release}", {"dataset": release, "size": size, "seed": seed}, {}, ("world", "datasets"))
 
 
 def simulate_stage(experiment: Experiment, release: str, size: TwinSize, seed: int) -> Path:
@@ -129,9 +135,7 @@ def simulate_stage(experiment: Experiment, release: str, size: TwinSize, seed: i
         if not (folder / release).exists():
             DATASETS[release].twin(folder / release, size=size, seed=seed)
 
-    settings = {"dataset": release, "size": size, "seed": seed}
-    step = Step(f"twin/{release}", settings, {}, ("world", "datasets"))
-    return step.run(experiment, work, seed=seed).path / release
+    return twin_step(release, size, seed).run(experiment, work, seed=seed).path / release
 
 
 def people(stores: Sequence[Store]) -> tuple[tuple[str, ...], str]:

@@ -12,7 +12,7 @@ from brainreel.cli.parse import Json
 from brainreel.errors import UsageError, alternatives
 
 EXAMPLE = "brainreel bench metrics --json metrics_bench.json"
-BENCHMARKS = {"metrics": "metrics", "ingest": "ingest"}
+BENCHMARKS = {"metrics": "metrics", "ingest": "ingest", "sandbox-networks": "sandbox_networks"}
 """Name → module of `brainreel.bench` whose ``run() -> dict`` measures it and prints a table."""
 
 

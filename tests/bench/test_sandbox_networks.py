@@ -15,7 +15,7 @@ def test_agreement_of_a_classifier_that_sees_kinds_and_not_motions():
     logits[np.arange(400), scenes.kind] += 8
     found = agreement(logits.reshape(400, -1), scenes)
     assert found["kind"]["agreement"] == 1
-    assert found["kind"]["chance"] == 1 / 14
+    assert found["kind"]["chance"] == 1 / len(KINDS)
     low, high = found["motion"]["ci95"]
     assert low < 1 / 8 < high, "motions are guessed"
     assert high - low < 0.1

@@ -35,6 +35,7 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
         "docs/scoring.md",
         "docs/cc2017.md",
         "docs/had.md",
+        "docs/public-releases.md",
     ],
 )
 def test_commands_of_the_docs_exist(page):

@@ -12,14 +12,16 @@ from brainreel.cli.parse import Json
 from brainreel.errors import UsageError, alternatives
 
 EXAMPLE = "brainreel bench metrics --json metrics_bench.json"
-BENCHMARKS = {"metrics": "metrics"}
+BENCHMARKS = {"metrics": "metrics", "ingest": "ingest"}
 """Name → module of `brainreel.bench` whose ``run() -> dict`` measures it and prints a table."""
 
 
 def run(
     name: Annotated[Positional[str | None], arg(metavar="NAME", help="which; default: a list")] = None,
     *,
-    clips: Annotated[int | None, arg(metavar="N", help="of the test set that is scored; the docs quote 1200")] = None,
+    clips: Annotated[
+        int | None, arg(metavar="N", help="how many; the docs quote 1200 (metrics), 1102 (ingest)")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Measure."""

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
 from brainreel.datasets import sandbox_files as files
 from brainreel.datasets.protocol import Facts, Size, TwinCard, new_folder
+from brainreel.datasets.twin_clips import both, rows, write_clips
 from brainreel.errors import UsageError
 from brainreel.files import write_folder, write_tsv
 from brainreel.video import write_video
@@ -112,7 +112,7 @@ def _write_repeated(folder: Path, scale: Scale, facts: Facts, watching: _Watchin
     train = draw_scenes(scale.train, seed_of(watching.seed, 3))
     test = draw_scenes(scale.test, seed_of(watching.seed, 4), combos="held-out")
     names = [f"train-{k:04d}" for k in range(len(train))], [f"test-{k:04d}" for k in range(len(test))]
-    shown = _both(_write_clips(folder, train, names[0]), _write_clips(folder, test, names[1]))
+    shown = both(_write_clips(folder, train, names[0]), _write_clips(folder, test, names[1]))
     told = captions(train, seed=watching.seed) + captions(test, seed=watching.seed + 1)
     _write_list(folder, [*names[0], *names[1]], ["train"] * len(train) + ["test"] * len(test), told)
     counts = (facts.repetitions["train"], facts.repetitions["test"])
@@ -121,7 +121,7 @@ def _write_repeated(folder: Path, scale: Scale, facts: Facts, watching: _Watchin
     for n, who in enumerate(watching.people):
         # Shown in random order, kept clip by clip: only the drift knows about the order.
         order = np.random.default_rng(watching.noise(n, 0)).permutation(len(repetitions))
-        betas = watching.viewer(n).betas(_rows(shown, repetitions[order]), seed=watching.noise(n, 1))
+        betas = watching.viewer(n).betas(rows(shown, repetitions[order]), seed=watching.noise(n, 1))
         sorted_ = betas[np.argsort(order)].astype(np.float16)
         split = len(train) * counts[0]
         for role, part, count in (("train", sorted_[:split], counts[0]), ("test", sorted_[split:], counts[1])):
@@ -134,7 +134,7 @@ def _write_single(folder: Path, scale: Scale, facts: Facts, watching: _Watching)
     own = scale.train - scale.shared
     train = draw_scenes(scale.shared + own * scale.subjects, seed_of(watching.seed, 3))
     names = np.array([f"clip-{k:05d}" for k in range(len(train) + len(test))])
-    shown = _both(
+    shown = both(
         _write_clips(folder, train, names[: len(train)].tolist()),
         _write_clips(folder, test, names[len(train) :].tolist()),
     )
@@ -144,7 +144,7 @@ def _write_single(folder: Path, scale: Scale, facts: Facts, watching: _Watching)
         mine = scale.shared + own * n + np.arange(own)
         seen = np.concatenate([np.arange(scale.shared), mine, len(train) + np.arange(len(test))])
         seen = np.random.default_rng(watching.noise(n, 0)).permutation(seen)
-        betas = watching.viewer(n).betas(_rows(shown, seen), seed=watching.noise(n, 1)).astype(np.float16)
+        betas = watching.viewer(n).betas(rows(shown, seen), seed=watching.noise(n, 1)).astype(np.float16)
         runs = np.array_split(np.arange(len(seen)), -(-len(seen) // files.TRIALS_PER_RUN))
         for r, trials in enumerate(runs, start=1):
             events, path = files.run_paths(folder, who, r)
@@ -194,25 +194,9 @@ def _then_nothing(drive: np.ndarray) -> np.ndarray:
 
 
 def _write_clips(folder: Path, scenes: Scenes, names: list[str]) -> Drives:
-    """Render and write the videos, a few at a time; returns what they offer to the cortex."""
-    parts = []
-    for start in range(0, len(scenes), 256):
-        some = scenes[start : start + 256]
-        videos = render(some)
-        for name, video in zip(names[start : start + 256], videos, strict=True):
-            write_video(files.clip_path(folder / "stimuli", name), video, fps=FPS, lossless=True)
-        parts.append(drives(some, videos))
-    return {drive: np.concatenate([part[drive] for part in parts]) for drive in parts[0]}
+    return write_clips(scenes, [files.clip_path(folder / "stimuli", name) for name in names], fps=FPS)
 
 
 def _write_list(folder: Path, names: list[str], roles: list[str], told: list[list[str]]) -> None:
     texts = [json.dumps(each) for each in told]
     write_tsv(folder / "stimuli.tsv", pd.DataFrame({"clip_id": names, "set": roles, "captions": texts}))
-
-
-def _both(one: Drives, other: Drives) -> Drives:
-    return {name: np.concatenate([one[name], other[name]]) for name in one}
-
-
-def _rows(shown: Drives, which: Int[np.ndarray, " trials"]) -> Drives:
-    return {name: drive[which] for name, drive in shown.items()}

@@ -81,7 +81,7 @@ WRONG = {
     "no number": (["align", "x", "--out", "y", "--seed", "five"], "--seed"),
     "no store": (["align", "--out", "y"], "no store"),
     "no such store": (["align", "nowhere", "--out", "y"], "there is no store at nowhere"),
-    "no such dataset": (["twin", "bmdd", "x"], "no dataset 'bmdd' (known: sherlock, folder,"),
+    "no such dataset": (["twin", "bmdd", "x"], "no dataset 'bmdd' (known: bmd, cc2017,"),
     "no such recipe": (["run", "sherlok"], "no recipe 'sherlok' (known: sandbox, sherlock)"),
     "no recipe": (["run"], "missing: RECIPE"),
     "a flag and no recipe": (["run", "--full"], "Missing value for argument 'recipe'"),

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brainreel.datasets import pickles, stored_array
-from brainreel.datasets.pickles import Inert, read_npy_object, read_pickle
+from brainreel.datasets.pickle_names import Inert
+from brainreel.datasets.pickles import read_npy_object, read_pickle
 from brainreel.datasets.stored_array import StoredArray
 from brainreel.errors import SourceError
 

@@ -11,7 +11,8 @@ from jaxtyping import Float16, Int
 from brainreel.datasets import bmd_files as files
 from brainreel.datasets.bmd_glmsingle import read_sessions, sessions_of
 from brainreel.datasets.parcels import GRAYORDINATES, MAP, Space, read_space
-from brainreel.datasets.pickles import Inert, read_pickle
+from brainreel.datasets.pickle_names import Inert
+from brainreel.datasets.pickles import read_pickle
 from brainreel.datasets.protocol import Facts, note
 from brainreel.datasets.stored_array import StoredArray
 from brainreel.errors import SourceError, UsageError, alternatives

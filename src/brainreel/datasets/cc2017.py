@@ -91,7 +91,7 @@ class CC2017:
                 progress(line)
             series = recorded.reader.read(recorded.paths[run], run.volumes, recorded.vertex)
             # Half precision keeps a z-score to 0.0005: the noise of one volume is a thousand times that.
-            values = cleaned(series[:, run.kept]).T.astype(np.float16)
+            values = cleaned(series[:, run.kept]).astype(np.float16).T
             writer.add_bold(run.subject, run.name, values, tr_s=facts.tr_s or files.CLIP_S, space=recorded.name)
             writer.source(recorded.paths[run], source)
         _write_tables(writer, clips, runs)

@@ -145,6 +145,10 @@ def _read(path: Path, vertex: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
         table = pd.DataFrame({"clip_id": np.repeat(clips, count), "role": role})
         tables.append(table.assign(repetition=table.groupby("clip_id").cumcount() + 1))
         parts.append(values.reshape(-1, len(vertex))[:, order])
+    if both := set(tables[0]["clip_id"]) & set(tables[-1]["clip_id"]) if len(tables) == 2 else set():
+        raise SourceError(
+            f"{path} has the clip {min(both)!r} in both train and test", expected="in one of them", do=_DO
+        )
     return pd.concat(tables, ignore_index=True), np.concatenate(parts)
 
 

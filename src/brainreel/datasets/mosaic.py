@@ -75,8 +75,8 @@ class Mosaic:
         for subject in people:
             progress(f"reading {subject}")
             with read_file(paths[subject], count) as file:
-                shown = _with_roles(file)
-                writer.add_responses(subject, file.betas(with_signal.vertex), space=with_signal.name)
+                shown, betas = _with_roles(file), file.betas(with_signal.vertex)
+            writer.add_responses(subject, betas, space=with_signal.name)
             writer.source(paths[subject], source)
             trials.append(shown.assign(subject=subject, session="", run=""))
         table = pd.concat(trials, ignore_index=True)

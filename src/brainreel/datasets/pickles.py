@@ -1,7 +1,7 @@
 """Reading published pickles: arrays, numbers, text and containers of them, and nothing else.
 
 A pickle is a program. The one that runs here knows the instructions that build plain values, and a closed list of
-names (`_KNOWN`), none of which is looked up or called: whatever else a file asks for is refused by name, and nothing
+names (`pickle_names.KNOWN`), none of which is looked up or called: whatever else a file asks for is refused by name, and nothing
 in it is executed. Large arrays are not read with the file; a `StoredArray` knows where its numbers lie.
 """
 
@@ -13,43 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from brainreel.datasets.pickle_names import CALL, KNOWN, Dtype, Inert, Name, dtype_of
 from brainreel.datasets.reading import sentences
-from brainreel.datasets.stored_array import Bytes, Span, StoredArray
+from brainreel.datasets.stored_array import Span, StoredArray
 from brainreel.errors import SourceError
 
 Stack = list[Any]
 _DO = "fetch the file again from the release; never open it with pickle.load"
 # Bytes beyond this stay in the file.
 _LARGE = 1 << 16
-# Old and new homes of the same functions of numpy.
-_CORE = ("numpy.core", "numpy._core")
-_KNOWN = {
-    **{(f"{core}.multiarray", "_reconstruct"): "array" for core in _CORE},
-    **{(f"{core}.multiarray", "scalar"): "scalar" for core in _CORE},
-    **{(f"{core}.numeric", "_frombuffer"): "frombuffer" for core in _CORE},
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    ("_codecs", "encode"): "encode",
-    ("collections", "OrderedDict"): "dict",
-}
-
-
-class Inert:
-    """An object of a class that is not of numpy: its name and what it would have been made of."""
-
-    def __init__(self, name: tuple[str, str], arguments: Any = ()) -> None:
-        self.name, self.arguments, self.state = name, arguments, None
-
-
-class Dtype:
-    """A dtype that is still being built."""
-
-    def __init__(self, code: str) -> None:
-        self.code, self.order = code, "="
-
-    def set_state(self, state: Any) -> None:
-        # Records stay the bytes they are: only headers of foreign objects have them.
-        self.order = state[1]
 
 
 def read_pickle(path: Path, *, inert: tuple[str, ...] = (), do: str = _DO) -> Any:
@@ -174,24 +146,24 @@ class _Machine:
 
     def name(self, module: str, name: str) -> None:
         asked = (module, name)
-        if asked not in _KNOWN and module.split(".")[0] not in self.inert:
+        if asked not in KNOWN and module.split(".")[0] not in self.inert:
             raise SourceError(
                 f"{self.path} asks for {module}.{name}, which a file of numbers has no use for",
                 expected="arrays, numbers and text",
                 do=f"nothing of it was executed; do not open it with pickle.load, and {_DO.split(';')[0]}",
             )
-        self.stack.append(_Name(asked))
+        self.stack.append(Name(asked))
 
     def reduce(self) -> None:
         function, arguments = self.pop(2)
-        if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise ValueError("it calls what is no function")
-        kind = _KNOWN.get(function.asked)
-        self.stack.append(Inert(function.asked, arguments) if kind is None else _CALL[kind](*arguments))
+        kind = KNOWN.get(function.asked)
+        self.stack.append(Inert(function.asked, arguments) if kind is None else CALL[kind](*arguments))
 
     def new(self) -> None:
         made, arguments = self.pop(2)
-        if not isinstance(made, _Name) or made.asked in _KNOWN:
+        if not isinstance(made, Name) or made.asked in KNOWN:
             raise ValueError("it makes an object")
         self.stack.append(Inert(made.asked, arguments))
 
@@ -199,7 +171,7 @@ class _Machine:
         target, state = self.pop(2)
         if isinstance(target, StoredArray):
             _, shape, dtype, fortran, data = state if len(state) == 5 else (0, *state)
-            target.fill(shape, _dtype(dtype), data, "F" if fortran else "C")
+            target.fill(shape, dtype_of(dtype), data, "F" if fortran else "C")
         elif isinstance(target, Dtype):
             target.set_state(state)
         elif isinstance(target, Inert):
@@ -207,53 +179,6 @@ class _Machine:
         else:
             raise ValueError("it changes the inside of an object")
         self.stack.append(target)
-
-
-class _Name:
-    """A name that a pickle asked for; it stands for nothing until it is called."""
-
-    def __init__(self, asked: tuple[str, str]) -> None:
-        self.asked = asked
-
-
-def _dtype(found: Any) -> str:
-    if not isinstance(found, Dtype):
-        raise ValueError("an array without a dtype")
-    return (found.order if found.order in "<>" else "") + found.code
-
-
-def _blank(kind: Any, shape: Any, code: Any) -> StoredArray:
-    if not isinstance(kind, _Name) or _KNOWN.get(kind.asked) != "ndarray":
-        raise ValueError("an array of a foreign class")
-    return StoredArray()
-
-
-def _scalar(dtype: Any, data: Any) -> Any:
-    array = StoredArray()
-    array.fill((), _dtype(dtype), data, "C")
-    return array.read().item()
-
-
-def _frombuffer(data: Bytes, dtype: Any, shape: Any, order: Any, axes: Any = None) -> StoredArray:
-    array = StoredArray()
-    array.fill(shape, _dtype(dtype), data, order, axes)
-    return array
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"bytes in {encoding!r}")
-    return text.encode("latin1")
-
-
-_CALL: dict[str, Callable[..., Any]] = {
-    "array": _blank,
-    "scalar": _scalar,
-    "frombuffer": _frombuffer,
-    "dtype": lambda code, *_: Dtype(code if isinstance(code, str) else ""),
-    "encode": _encode,
-    "dict": lambda: {},
-}
 
 
 def _push(value: Callable[[_Machine], Any]) -> Callable[[_Machine], None]:

@@ -63,7 +63,7 @@ class CiftiRuns:
     ) -> Float32[np.ndarray, "vertices volumes"]:
         with sentences(path, "a CIFTI file", _REFETCH):
             stored, slope, intercept = self._map(path, volumes)
-            values = np.asarray(stored[places], dtype=np.float32)
+            values = np.asarray(stored[_stretch(places)], dtype=np.float32)
             if (slope, intercept) != (1.0, 0.0):
                 values = values * np.float32(slope) + np.float32(intercept)
         need_numbers(path, values, (len(places), volumes), "grayordinates, volumes")
@@ -213,6 +213,12 @@ def _open_volumes(path: Path) -> Any:
         if len(image.shape) != 4:
             raise SourceError(f"{path} has the shape {image.shape}", expected="(x, y, z, volumes)", do=_REFETCH)
         return image
+
+
+def _stretch(places: Int[np.ndarray, " vertices"]) -> slice | np.ndarray:
+    """Neighbours as a slice, which is read without being gathered one by one."""
+    whole = len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places)))
+    return slice(int(places[0]), int(places[0]) + len(places)) if whole else places
 
 
 def _constant(series: np.ndarray) -> Bool[np.ndarray, " rows"]:

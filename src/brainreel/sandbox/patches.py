@@ -79,7 +79,7 @@ def fit_patches(pool: Pool, folder: Path) -> Patches:
 def _fitted(pool: Pool) -> Patches:
     some = slice(0, _FITTED_CLIPS)
     patches = split(pixels(pool.videos[some]))
-    object_there = split(torch.from_numpy(np.asarray(pool.masks[some]))[:, None].expand(-1, 3, -1, -1, -1)).any(-1)
+    object_there = split(torch.from_numpy(np.array(pool.masks[some]))[:, None].expand(-1, 3, -1, -1, -1)).any(-1)
     weight = (1 + (_OBJECT_WEIGHT - 1) * object_there.float()).flatten()
     flat = patches.flatten(0, 3)
     middle = (weight[:, None] * flat).sum(0) / weight.sum()

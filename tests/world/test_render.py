@@ -38,7 +38,7 @@ def test_the_mask_is_where_the_object_hides_the_backdrop(scenes, videos, objects
     differs = np.abs(videos.astype(np.int16) - backdrop(scenes[:40])[:, None]).max(axis=-1)
     around = binary_dilation(objects, np.ones((1, 1, 3, 3)), iterations=3)
     assert not differs[~around].any()
-    assert (differs[around & ~objects] > 0).mean() < 0.4
+    assert (differs[around & ~objects] > 0).mean() < 0.5
     # Some pixel of an object happens to have the backdrop's colour.
     assert (differs[objects] > 20).mean() > 0.95
 

@@ -14,6 +14,7 @@ CONFIG = SandboxConfig.model_validate(
 )
 
 
+@pytest.mark.slow
 def test_from_the_files_to_videos_of_everybody(made, tmp_path, monkeypatch):
     pytest.importorskip("h5py", reason="needs the extra `mosaic`")
     monkeypatch.setattr("brainreel.sandbox.recipe.RELEASES", RELEASES)

@@ -41,6 +41,27 @@ def files(damage: Callable[[Path], object], *paths: str) -> Damage:
     return lambda source, patch: [damage(source / path) for path in paths]
 
 
+def release(damage: Callable[[Path], object]) -> Damage:
+    """Break whatever it takes, given the release's folder."""
+    return lambda source, patch: damage(source)
+
+
+def replaced(path: Path, content: bytes) -> None:
+    """Other bytes in the place of a file that may be mapped into memory."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def put(index: Any, value: float) -> Callable[[Any], Any]:
+    """A change of an array: this value at this index."""
+
+    def change(values: Any) -> Any:
+        values[index] = value
+        return values
+
+    return change
+
+
 def missing(*paths: str) -> Damage:
     return files(Path.unlink, *paths)
 

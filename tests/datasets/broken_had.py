@@ -1,45 +1,18 @@
-"""Every broken HAD is one sentence that names the file: exit 2, and nothing left that looks like a store."""
+"""What can be wrong with a HAD."""
 
-import contextlib
-import errno
-import io
-import os
-import re
 import shutil
-from pathlib import Path
 
 import nibabel
 import numpy as np
 import pandas as pd
-import pytest
-import zarr
+from broken import Break, forbidden, put, release, replaced
 from nibabel.cifti2 import cifti2_axes
 
-from brainreel.cli.main import main
-from brainreel.datasets import DATASETS
 from brainreel.datasets import had_files as files
-from brainreel.store import check
+from brainreel.datasets.had import FACTS
+from brainreel.datasets.protocol import facts_of
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("had") / "whole"
-    DATASETS["had"].twin(out, size="tiny", seed=0)
-    return out
-
-
-@pytest.fixture
-def broken(whole, tmp_path) -> Path:
-    """A copy that a test may damage: of links, since every damage replaces a file."""
-    return Path(shutil.copytree(whole, tmp_path / "twin", copy_function=os.link))
-
-
-def _ingest(source, store, *more):
-    """Exit status and what was said on stderr."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = main(["ingest", "had", str(source), "--store", str(store), *more])
-    return code, said.getvalue()
+DATASET = "had"
 
 
 def _events(k, run=4):
@@ -56,11 +29,6 @@ def _betas(k):
 
 def _labels(k):
     return files.beta_path(k, "sub-02", 3, "label.txt")
-
-
-def _write(path, content):
-    path.unlink()
-    path.write_bytes(content)
 
 
 def _table(path, change):
@@ -88,17 +56,9 @@ def _values(path, change):
     nibabel.save(nibabel.Cifti2Image(values, header=(names, brain)), path)
 
 
-def _set(index, value):
-    def change(values):
-        values[index] = value
-        return values
-
-    return change
-
-
 def _lines(path, change):
     lines = change(path.read_text().splitlines())
-    _write(path, "".join(f"{line}\n" for line in lines).encode())
+    replaced(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _swapped(lines):
@@ -118,7 +78,7 @@ def _copied_person(k):
 
 def _copied_betas(k):
     """The second person's betas are the first one's, in the second one's order: nothing but the values tells."""
-    facts, _ = files_facts(k)
+    facts, _ = facts_of(k, FACTS)
     for cycle in range(1, 5):
         of = {}
         for who in ("sub-01", "sub-02"):
@@ -130,21 +90,21 @@ def _copied_betas(k):
         _values(files.beta_path(k, "sub-02", cycle), lambda _, new=swapped: new)
 
 
-def files_facts(k):
-    from brainreel.datasets.had import FACTS
-    from brainreel.datasets.protocol import facts_of
-
-    return facts_of(k, FACTS)
-
-
 def _first_clip(k):
     return sorted((k / "stimuli").rglob("*.mp4"))[0]
 
 
-BREAKS = {
+def _box(path, change):
+    image = nibabel.load(path)
+    values = change(np.asarray(image.dataobj).astype(np.float32))
+    path.unlink()
+    nibabel.save(nibabel.Nifti1Image(values, image.affine), path)
+
+
+_BETAS = {
     "events missing": (lambda k: _events(k).unlink(), r"run-04_events\.tsv is missing"),
-    "events empty": (lambda k: _write(_events(k), b""), r"run-04_events\.tsv cannot be read"),
-    "events binary": (lambda k: _write(_events(k), b"\xff\xfe\x00\x01" * 50), r"run-04_events\.tsv"),
+    "events empty": (lambda k: replaced(_events(k), b""), r"run-04_events\.tsv cannot be read"),
+    "events binary": (lambda k: replaced(_events(k), b"\xff\xfe\x00\x01" * 50), r"run-04_events\.tsv"),
     "events without rows": (lambda k: _table(_events(k), lambda t: t[:0]), r"run-04_events\.tsv has no rows"),
     "no column of clips": (
         lambda k: _table(_events(k), lambda t: t.drop(columns="stim_file")),
@@ -173,26 +133,26 @@ BREAKS = {
     "no clip's name": (lambda k: _table(_events(k), _cell("stim_file", 1, "A/B/c.mp4")), "names the clip 'A/B/c.mp4'"),
     "betas missing": (lambda k: _betas(k).unlink(), r"cycle-3_beta\.dscalar\.nii is missing"),
     "betas truncated": (
-        lambda k: _write(_betas(k), _betas(k).read_bytes()[:40_000]),
+        lambda k: replaced(_betas(k), _betas(k).read_bytes()[:40_000]),
         r"cycle-3_beta\.dscalar\.nii cannot be read",
     ),
-    "betas empty": (lambda k: _write(_betas(k), b""), r"cycle-3_beta\.dscalar\.nii cannot be read"),
-    "betas with NaN": (lambda k: _values(_betas(k), _set((3, 2), np.nan)), "cycle-3_beta.* has 1 values that are NaN"),
-    "infinite betas": (lambda k: _values(_betas(k), _set((3, slice(2)), -np.inf)), "cycle-3_beta.* has 2 values"),
+    "betas empty": (lambda k: replaced(_betas(k), b""), r"cycle-3_beta\.dscalar\.nii cannot be read"),
+    "betas with NaN": (lambda k: _values(_betas(k), put((3, 2), np.nan)), "cycle-3_beta.* has 1 values that are NaN"),
+    "infinite betas": (lambda k: _values(_betas(k), put((3, slice(2)), -np.inf)), "cycle-3_beta.* has 2 values"),
     "a class's betas lost": (lambda k: _values(_betas(k), lambda v: v[:-1]), r"\(17, \d+\); expected \(18, \d+\)"),
     "vertices lost": (lambda k: _values(_betas(k), lambda v: v[:, :-5]), r"shape \(18, \d+\); expected"),
     "labels missing": (lambda k: _labels(k).unlink(), r"cycle-3_label\.txt is missing"),
-    "labels empty": (lambda k: _write(_labels(k), b""), r"cycle-3_label\.txt names 0 clips; expected 18"),
-    "labels binary": (lambda k: _write(_labels(k), b"\xff\x00\xfe"), r"cycle-3_label\.txt cannot be read"),
+    "labels empty": (lambda k: replaced(_labels(k), b""), r"cycle-3_label\.txt names 0 clips; expected 18"),
+    "labels binary": (lambda k: replaced(_labels(k), b"\xff\x00\xfe"), r"cycle-3_label\.txt cannot be read"),
     "a label lost": (lambda k: _lines(_labels(k), lambda x: x[1:]), "names 17 clips; expected 18"),
     "labels swapped": (lambda k: _lines(_labels(k), _swapped), r"line 1 of .*cycle-3_label\.txt is 'v_"),
     "labels of another cycle": (
-        lambda k: _write(_labels(k), files.beta_path(k, "sub-02", 2, "label.txt").read_bytes()),
+        lambda k: replaced(_labels(k), files.beta_path(k, "sub-02", 2, "label.txt").read_bytes()),
         r"cycle-3_label\.txt names 'v_.*'; expected clips that the events of this cycle show",
     ),
     "the wrong person's results": (
         lambda k: [
-            _write(files.beta_path(k, "sub-02", c, s), files.beta_path(k, "sub-01", c, s).read_bytes())
+            replaced(files.beta_path(k, "sub-02", c, s), files.beta_path(k, "sub-01", c, s).read_bytes())
             for c in range(1, 5)
             for s in ("beta.dscalar.nii", "label.txt")
         ],
@@ -203,93 +163,31 @@ BREAKS = {
     "a clip missing": (lambda k: _first_clip(k).unlink(), r"stimuli has no clip '.*'; expected every clip"),
     "clips missing": (lambda k: shutil.rmtree(_first_clip(k).parent), r"\(and \d+ more\)"),
     "no people": (lambda k: [shutil.rmtree(p) for p in k.glob("sub-*")], "has no folders sub-01"),
-    "card broken": (lambda k: _write(k / "twin.json", b"[]"), r"twin\.json cannot be read"),
+    "card broken": (lambda k: replaced(k / "twin.json", b"[]"), r"twin\.json cannot be read"),
     "real facts demanded": (lambda k: (k / "twin.json").unlink(), "miss class 19 in cycle 1"),
 }
-
-
-@pytest.mark.parametrize("name", BREAKS)
-def test_broken_release(broken, tmp_path, name):
-    damage, message = BREAKS[name]
-    damage(broken)
-    code, said = _ingest(broken, tmp_path / "store")
-    (sentence,) = [line for line in said.splitlines() if line.startswith("brainreel: ")]
-    assert code == 2, said
-    assert re.search(message, sentence), sentence
-    assert "expected" in sentence
-    assert "Traceback" not in said
-    assert {path.name for path in tmp_path.iterdir()} == {"twin"}
-    assert check([tmp_path / "store"])[0].code == "unfinished"
-
-
-def _box(path, change):
-    image = nibabel.load(path)
-    values = change(np.asarray(image.dataobj).astype(np.float32))
-    path.unlink()
-    nibabel.save(nibabel.Nifti1Image(values, image.affine), path)
-
-
-RAW = {
+_RAW = {
     "missing": (lambda k: _raw(k).unlink(), r"run-04_bold\.nii\.gz is missing"),
-    "truncated": (lambda k: _write(_raw(k), _raw(k).read_bytes()[:9000]), r"run-04_bold\.nii\.gz cannot be read"),
+    "truncated": (lambda k: replaced(_raw(k), _raw(k).read_bytes()[:9000]), r"run-04_bold\.nii\.gz cannot be read"),
     "too few volumes": (
         lambda k: _box(_raw(k), lambda v: v[..., :-1]),
         r"\(9, 12, 10, 20\); expected \(9, 12, 10, 21\)",
     ),
     "another grid": (lambda k: _box(_raw(k), lambda v: v[:, :-1]), r"\(9, 11, 10, 21\)"),
-    "NaN": (lambda k: _box(_raw(k), _set((2, 3, 4, 5), np.nan)), r"run-04_bold\.nii\.gz has 1 values"),
+    "NaN": (lambda k: _box(_raw(k), put((2, 3, 4, 5), np.nan)), r"run-04_bold\.nii\.gz has 1 values"),
     "dead": (lambda k: _box(_raw(k), np.zeros_like), "nothing changes in all of .*sub-02"),
 }
-
-
-@pytest.mark.parametrize("name", RAW)
-def test_broken_runs(broken, tmp_path, name):
-    damage, message = RAW[name]
-    damage(broken)
-    code, said = _ingest(broken, tmp_path / "store", "--space", "native")
-    assert code == 2
-    assert re.search(message, said), said
-    assert "Traceback" not in said
-    assert not (tmp_path / "store").exists()
-
-
-def test_betas_that_may_not_be_read(whole, tmp_path, monkeypatch):
-    """Root may read everything, so the refusal itself is simulated where the file is opened."""
-    load = nibabel.load
-
-    def refuse(path, *args, **kwargs):
-        if "cycle-3_beta" in str(path):
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return load(path, *args, **kwargs)
-
-    monkeypatch.setattr(nibabel, "load", refuse)
-    code, said = _ingest(whole, tmp_path / "store")
-    assert code == 2
-    assert re.search(r"cycle-3_beta\.dscalar\.nii may not be read \(permission denied\)", said), said
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk(whole, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(zarr.Array, "__setitem__", full)
-    code, said = _ingest(whole, tmp_path / "store")
-    assert code == 2
-    assert "the disk is full while writing" in said
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--subjects", "sub-77"], "subject 'sub-77' is not in"),
-        (["--space", "fsLR32k/"], "there is no space 'fsLR32k/' here"),
-        (["--stimuli", "/nowhere"], "there is no folder /nowhere"),
-    ],
-)
-def test_wrong_options(whole, tmp_path, options, message):
-    code, said = _ingest(whole, tmp_path / "store", *options)
-    assert code == 2
-    assert re.search(message, said), said
-    assert not (tmp_path / "store").exists()
+BREAKS = {
+    **{name: Break(release(damage), message) for name, (damage, message) in _BETAS.items()},
+    **{
+        f"runs: {name}": Break(release(damage), message, ("--space", "native"))
+        for name, (damage, message) in _RAW.items()
+    },
+    "permission denied": Break(
+        forbidden("derivatives/ciftify/sub-02/results/ses-action01_task-action_cycle-3_label.txt"),
+        r"cycle-3_label\.txt may not be read \(permission denied\)",
+    ),
+    "wrong subject": Break(release(str), "subject 'sub-77' is not in", ("--subjects", "sub-77")),
+    "no such space": Break(release(str), "there is no space 'fsLR32k/' here", ("--space", "fsLR32k/")),
+    "clips elsewhere": Break(release(str), "there is no folder /nowhere", ("--stimuli", "/nowhere")),
+}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -53,7 +53,7 @@ class Patches(NamedTuple):
         return joined(found @ self.basis.T + self.middle)
 
 
-def split(videos: Float[Tensor, "clips 3 frames height width"]) -> Float[Tensor, "clips t h w 768"]:
+def split(videos: Shaped[Tensor, "clips 3 frames height width"]) -> Shaped[Tensor, "clips t h w 768"]:
     """Patches; the first frame is a group of its own, shown four times."""
     first = videos[:, :, :1].expand(-1, -1, _FRAMES - 1, -1, -1)
     clips, (_, t, h, w) = len(videos), LATENT_SHAPE

@@ -34,11 +34,8 @@ def train_clip(pool: Pool, folder: Path, steps: int = STEPS) -> Any:
         images = pixels(np.stack([pool.videos[row, f] for row, f in zip(rows, frame, strict=True)])[:, None])[:, :, 0]
         said = [pool.captions[row][w] for row, w in zip(rows, which, strict=True)]
         tokens = words(said, padding=True, return_tensors="pt", return_token_type_ids=False)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = model(pixel_values=images, **tokens)
-        logits = (
-            model.logit_scale.exp() * normalize(found.text_embeds.float()) @ normalize(found.image_embeds.float()).T
-        )
+        found = model(pixel_values=images, **tokens)
+        logits = model.logit_scale.exp() * normalize(found.text_embeds) @ normalize(found.image_embeds).T
         own = torch.arange(len(rows))
         return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
 

@@ -5,6 +5,7 @@ x_σ = (1 − σ) x + σ ε; the network is asked for ε − x. As Wan does: pro
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,9 @@ def train_transformer(pool: Pool, patches: Patches, folder: Path, steps: int = S
         x, where = clean[rows], places[rows]
         epsilon = torch.randn(x.shape, generator=noise)
         # Half precision is twice as fast where the processor multiplies bfloat16.
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), warnings.catch_warnings():
+            # Norms have weights in full precision, and torch says that it takes a slower way for them.
+            warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
             found = model.transformer(
                 hidden_states=(1 - sigma) * x + sigma * epsilon,
                 timestep=1000 * sigma.flatten(),

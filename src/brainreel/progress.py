@@ -24,7 +24,7 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
 
 
 @contextmanager
-def meter(total_bytes: float, what: str) -> Iterator[Callable[[int], None]]:
+def meter(total_bytes: int, what: str) -> Iterator[Callable[[int], None]]:
     """A bar of bytes on stderr, if that is a terminal; yields what to tell about every portion, from any thread."""
     if not sys.stderr.isatty():
         yield lambda _: None
@@ -53,6 +53,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def size(count: float) -> str:
+def size(count: float | int) -> str:
     """«40 MB», «1.2 GB»."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1.0, count / 1e6):.0f} MB"

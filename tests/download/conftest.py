@@ -13,7 +13,7 @@ from .bucket import Bucket, serving
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch) -> None:
     """No pauses between tries, and no proxy before this machine."""
-    monkeypatch.setattr("brainreel.download.server.Patience", lambda: Patience(pause_s=0.01, timeout_s=10))
+    monkeypatch.setattr("brainreel.download.server.PATIENCE", Patience(pause_s=0.01, timeout_s=10.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

@@ -30,6 +30,9 @@ class Patience:
     timeout_s: float = 60.0
 
 
+PATIENCE = Patience()
+
+
 class Again(Exception):
     """It did not work, but may the next time; ``after_s`` is the pause that the server asked for."""
 
@@ -58,7 +61,7 @@ class Server:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise UsageError(f"{url!r} is no address of a server", expected="https://… of an S3 bucket or its mirror")
         self.url = url.rstrip("/")
-        self.patience = patience or Patience()
+        self.patience = patience or PATIENCE
         self.stop = stop or threading.Event()
         self._session = _Session(secure=urlsplit(url).scheme == "https")
 

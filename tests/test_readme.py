@@ -26,7 +26,8 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/sherlock.md", "docs/folder.md", "docs/sandbox.md", "docs/scoring.md"]
+    "page",
+    ["README.md", "docs/sherlock.md", "docs/datasets.md", "docs/folder.md", "docs/sandbox.md", "docs/scoring.md"],
 )
 def test_commands_of_the_docs_exist(page):
     blocks = re.findall(r"```(?:sh|bash)?\n(.*?)```", (README.parent / page).read_text(), flags=re.S)

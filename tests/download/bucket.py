@@ -115,7 +115,9 @@ class Handler(BaseHTTPRequestHandler):
             size = bucket.sizes.get(key, len(bucket.objects[key]))
             etag = escape(f'"{bucket.etag(key)}"', {'"': "&quot;"})
             parts.append(f"<Contents><Key>{escape(key)}</Key><Size>{size}</Size><ETag>{etag}</ETag></Contents>")
-        xml = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        )
         body = bucket.listing or f"{xml}{''.join(parts)}</ListBucketResult>".encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

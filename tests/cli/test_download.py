@@ -9,10 +9,10 @@ import signal
 import time
 
 import pytest
+from tests.download.bucket import Bucket, folder_as_objects, serving
 
 from brainreel.datasets import DATASETS
 from brainreel.download.record import NAME
-from tests.download.bucket import Bucket, folder_as_objects, serving
 
 from . import child
 from .conftest import call, done, refused

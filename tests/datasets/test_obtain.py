@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.download.bucket import Bucket, folder_as_objects, serving
 
 from brainreel.datasets import DATASETS, ByHand, Remote
 from brainreel.datasets.obtain import obtain
@@ -13,7 +14,6 @@ from brainreel.datasets.remote import in_one_folder, literal, matching
 from brainreel.download.record import NAME
 from brainreel.download.server import Patience
 from brainreel.errors import SourceError, UsageError
-from tests.download.bucket import Bucket, folder_as_objects, serving
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_had_without_clips_on_the_server(bucket, ingest, tmp_path):
 def test_had_with_one_clip_lost_on_the_server(bucket, tmp_path):
     shown = re.search(rb"\S*Fish\S*mp4", bucket.objects[_events("sub-01")])[0].decode()
     del bucket.objects[f"ds004488/stimuli/{shown}"]
-    with pytest.raises(SourceError, match="Fish.* expected every clip that was shown"):
+    with pytest.raises(SourceError, match=r"Fish.* expected every clip that was shown"):
         obtain(DATASETS["had"], tmp_path / "had", subjects=["sub-01"], mirror=bucket.url)
 
 
@@ -161,7 +161,7 @@ def test_a_file_that_the_release_no_longer_has(bucket, tmp_path):
 def test_hostile_keys_are_refused_before_anything_comes(tmp_path):
     root = DATASETS["mosaic"].download.root
     with serving(Bucket(objects={f"{root}../sub-01_BMD.hdf5": b"x", f"{root}a/sub-01_BMD.hdf5": b"y"})) as bucket:
-        with pytest.raises(SourceError, match="'sub-01_BMD.hdf5' twice"):
+        with pytest.raises(SourceError, match=r"'sub-01_BMD\.hdf5' twice"):
             obtain(DATASETS["mosaic"], tmp_path / "new", mirror=bucket.url)
         assert not bucket.asked
     assert not list(tmp_path.iterdir())

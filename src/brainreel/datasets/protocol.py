@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,6 +59,7 @@ class Facts(BaseModel):
         )
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """A public release: its facts, the way from its files to a store, and a simulated copy of its files."""
 

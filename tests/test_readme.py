@@ -30,6 +30,7 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     [
         "README.md",
         "docs/sherlock.md",
+        "docs/datasets.md",
         "docs/folder.md",
         "docs/sandbox.md",
         "docs/scoring.md",

@@ -21,7 +21,7 @@ COMMANDS = {
     "demo": "the whole way on simulated people, in a few minutes, to videos and a report",
     "run": "every stage of a recipe, resuming: `run sherlock` is the real-fMRI benchmark",
     "recipes": "list what `run` knows",
-    "datasets": "a dataset's facts, licence, citation and how to get it",
+    "datasets": "a dataset's facts, licence and citation; downloads it where that is possible",
     "twin": "write a simulated release in exactly a dataset's layout",
     "ingest": "read a release into a store",
     "check": "verify stores, and look for leaks within and across them",
@@ -39,7 +39,7 @@ COMMANDS = {
     "bench": "the benchmarks that the docs quote",
 }
 # What a person who stopped a command needs to know; the others leave nothing behind either.
-_GOES_ON = ("demo", "run", "align", "regress", "generate", "evaluate", "reconstruct")
+_GOES_ON = ("demo", "run", "datasets", "align", "regress", "generate", "evaluate", "reconstruct")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from brainreel.datasets.group41 import Group41
 from brainreel.datasets.had import HAD
 from brainreel.datasets.mosaic import Mosaic
 from brainreel.datasets.protocol import Dataset, Facts
+from brainreel.datasets.remote import ByHand, Remote
 from brainreel.datasets.sherlock import Sherlock
 
 DATASETS: dict[str, Dataset] = {
@@ -23,4 +24,4 @@ DATASETS: dict[str, Dataset] = {
     "sandbox-single": sandbox.SINGLE,
 }
 
-__all__ = ["DATASETS", "Dataset", "Facts"]
+__all__ = ["DATASETS", "ByHand", "Dataset", "Facts", "Remote"]

@@ -11,6 +11,7 @@ import pandas as pd
 from brainreel.datasets import parcels
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, silent
 from brainreel.datasets.reading import need_folder
+from brainreel.datasets.remote import Remote
 from brainreel.errors import UsageError, alternatives
 from brainreel.store.manifest import Manifest
 from brainreel.store.writer import StoreWriter
@@ -45,6 +46,34 @@ FACTS = Facts(
         "release's earlier analysis in each person's own regions, of which some are missing in some people.",
     ),
 )
+
+
+def _prepared(space: str, *hemispheres: str) -> tuple[str, ...]:
+    """Patterns of the prepared betas in a space of versionB."""
+    folder = f"derivatives/versionB/{space}/GLM/{{subject}}/prepared_betas"
+    sides = [f"_hemi-{side}" for side in hemispheres] or [""]
+    names = (f"organized_betas_task-{role}{side}_normalized.pkl" for role in ("train", "test") for side in sides)
+    return tuple(f"{folder}/{{subject}}_{name}" for name in names)
+
+
+DOWNLOAD = Remote(
+    root="ds005165/",
+    needed=("derivatives/stimuli_metadata/annotations.json",),
+    spaces={
+        parcels.MAP: _prepared(parcels.MAP),
+        "MNI152": _prepared("MNI152"),
+        "fsaverage": _prepared("fsaverage", "left", "right"),
+        "versionA": (
+            "derivatives/versionA/MNI152/prepared_data/prepared_allvoxel_pkl/TRavg56789/{subject}/"
+            "*_TRavg-56789_allvoxel.pkl",
+        ),
+    },
+    by_hand=(
+        "The clips come from the authors, by password (github.com/blahner/BOLDMomentsDataset): unpack them into "
+        "stimuli/train/0001.mp4 … and stimuli/test/1001.mp4 … of the same folder, or give theirs with --stimuli. "
+        "Without them everything that needs captions alone works."
+    ),
+)
 FOLDS, FOLD = "official", "fold-1"
 DURATION_S = 3.0
 KINDS = (parcels.MAP, "MNI152", "fsaverage", "versionA")
@@ -54,6 +83,7 @@ class BoldMoments:
     """The release as OpenNeuro has it, or GLMsingle's output that it was made from."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         need_folder(source, "derivatives/ of OpenNeuro ds005165")

@@ -14,6 +14,7 @@ from brainreel.cortex.cleaning import cleaned
 from brainreel.datasets import cc2017_files as files
 from brainreel.datasets import parcels
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, note, silent
+from brainreel.datasets.remote import ByHand
 from brainreel.datasets.runs import CiftiRuns, Runs, VolumeRuns
 from brainreel.errors import SourceError
 from brainreel.store.manifest import Manifest
@@ -50,6 +51,26 @@ FACTS = Facts(
         "subject3, test2, run 9 began ten seconds early: its last 5 clips are lost, which were shown 9 times.",
     ),
 )
+DOWNLOAD = ByHand(
+    steps=(
+        "Open https://purr.purdue.edu/publications/2809 and accept its terms.",
+        "Download the stimuli and the fMRI data of the people you want.",
+        "Unpack everything into one folder, so that it holds video_fmri_dataset/.",
+    ),
+    tree="""
+SOURCE/
+  video_fmri_dataset/
+    stimuli/
+      seg1.mp4 … seg18.mp4 test1.mp4 … test5.mp4
+    subject1/                                             subject2 and subject3 likewise
+      fmri/
+        seg1/
+          cifti/seg1_1_Atlas.dtseries.nii                 and seg1_2; to seg18
+          mni/seg1_1_mni.nii.gz                           only for --space MNI152
+        test1/
+          cifti/test1_1_Atlas.dtseries.nii                to test1_10; to test5
+""",
+)
 FOLDS, FOLD = "official", "fold-1"
 VOLUMES = "MNI152"
 
@@ -58,6 +79,7 @@ class CC2017:
     """The release's movies as a continuous dataset: 2-s clips, 240 of each movie."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         files.present_subjects(source)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from brainreel.datasets import folder_files as files
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, silent
+from brainreel.datasets.remote import ByHand
 from brainreel.errors import SourceError
 from brainreel.store.folds import contiguous_blocks
 from brainreel.store.manifest import Manifest
@@ -28,6 +29,15 @@ FACTS = Facts(
     responses="one row per trial, as found in the folder",
     subjects=None,
 )
+DOWNLOAD = ByHand(
+    steps=("Lay out your recordings as docs/folder.md says, or look at simulated ones: brainreel twin folder OUT",),
+    tree="""
+SOURCE/
+  trials.tsv                                              what was shown to whom
+  responses.npy                                           (trials, vertices), in the order of trials.tsv
+  clips.tsv                                               captions, or paths of videos; or clips/ with videos
+""",
+)
 DESCRIPTION = "dataset_description.json"
 BLOCKS = 5
 DEFAULT_FOLDS = "clips-in-5"
@@ -37,6 +47,7 @@ class Folder:
     """An event dataset from plain files."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         files.read_trials(source)

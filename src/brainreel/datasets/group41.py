@@ -14,6 +14,7 @@ from brainreel.datasets.parcels import DEFAULT_SPACE, GRAYORDINATES, MAP, read_s
 from brainreel.datasets.pickles import read_pickle
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, silent
 from brainreel.datasets.reading import need_folder
+from brainreel.datasets.remote import ByHand
 from brainreel.datasets.stored_array import StoredArray
 from brainreel.errors import SourceError, UsageError
 from brainreel.store.manifest import Manifest
@@ -41,6 +42,21 @@ FACTS = Facts(
         "mean and standard deviation.",
     ),
 )
+DOWNLOAD = ByHand(
+    steps=(
+        "Ask those who prepared the betas for the Group41 pickles; no public server has them.",
+        "Put each person's into a folder named like the person, however deep.",
+        "For captions of BOLD Moments' clips, put its annotations.json beside the people's folders "
+        "(`brainreel datasets bmd --download DIR` brings it, in derivatives/stimuli_metadata/).",
+    ),
+    tree="""
+SOURCE/
+  sub-01/…/Group41_betas-GLMsingle_type-typed_z=1.pkl
+  sub-02/…/Group41_betas-GLMsingle_type-typed_z=1.pkl
+  …
+  annotations.json                                        of BOLD Moments, for captions
+""",
+)
 FOLD = "fold-1"
 FILES = "Group41_betas-*.pkl"
 _DO = "get the file again from those who prepared it"
@@ -50,6 +66,7 @@ class Group41:
     """Pickles with ``train_data_allvoxel`` and ``test_data_allvoxel``, or ``data_allvoxel`` alone."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         need_folder(source, f"sub-01/…/{FILES} …")

@@ -12,6 +12,7 @@ import pandas as pd
 from brainreel.datasets import had_files as files
 from brainreel.datasets import had_responses, parcels
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, note, silent
+from brainreel.datasets.remote import Remote
 from brainreel.errors import SourceError
 from brainreel.files import sha256
 from brainreel.store.manifest import Manifest
@@ -45,6 +46,17 @@ FACTS = Facts(
         "Captions are the classes' names: nobody described the clips.",
     ),
 )
+_FUNC = "{subject}/ses-action01/func/{subject}_ses-action01_task-action_run-*_"
+_CYCLE = "derivatives/ciftify/{subject}/results/ses-action01_task-action_cycle-*_"
+DOWNLOAD = Remote(
+    root="ds004488/",
+    index=(f"{_FUNC}events.tsv",),
+    spaces={
+        parcels.MAP: (f"{_CYCLE}beta.dscalar.nii", f"{_CYCLE}label.txt"),
+        had_responses.NATIVE: (f"{_FUNC}bold.nii.gz",),
+    },
+    clips=files.shown_clips,
+)
 FOLDS = ("one-of-four", "last-three-runs")
 FOLD = "fold-1"
 
@@ -53,6 +65,7 @@ class HAD:
     """The release as an event dataset: one trial per clip."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         files.present_subjects(source)

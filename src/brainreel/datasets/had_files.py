@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path, PurePosixPath
 
@@ -148,12 +149,29 @@ def action_of(clip_id: str) -> str:
 
 def find_clip(stimuli: Path, stim_file: str) -> Path | None:
     """A clip's video: folders and files are written with spaces or with underscores."""
+    return next((stimuli / name for name in clip_names(stim_file) if (stimuli / name).is_file()), None)
+
+
+def clip_names(stim_file: str) -> tuple[str, ...]:
+    """Where a clip's video may lie in the folder of clips, in every spelling."""
     *folders, name = PurePosixPath(stim_file).parts
     folder = folders[0] if folders else name.removeprefix("v_").partition("_id_")[0]
-    for one, other in product(_spellings(folder), _spellings(name)):
-        if (stimuli / one / other).is_file():
-            return stimuli / one / other
-    return None
+    return tuple(f"{one}/{other}" for one, other in product(_spellings(folder), _spellings(name)))
+
+
+def shown_clips(source: Path, subjects: Sequence[str]) -> list[tuple[str, ...]]:
+    """The clips that some people were shown, each as `clip_names`; needs their events alone.
+
+    Raises:
+        SourceError: a file of events cannot be read.
+    """
+    shown = []
+    for subject in subjects:
+        for path in sorted(func_path(source, subject, 1, "").parent.glob("*_events.tsv")):
+            for name in read_table(path, ("stim_file",), ("stim_file",))["stim_file"]:
+                _clip_id(name, path)
+                shown.append(clip_names(name))
+    return shown
 
 
 def _results(source: Path, subject: str) -> Path:

@@ -15,6 +15,7 @@ from brainreel.datasets.named_clips import named_clips, tests_by_name
 from brainreel.datasets.parcels import GRAYORDINATES, MAP, Space, read_space
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, note, silent
 from brainreel.datasets.reading import need_folder
+from brainreel.datasets.remote import Remote
 from brainreel.errors import SourceError
 from brainreel.store.manifest import Manifest
 from brainreel.store.writer import StoreWriter
@@ -41,6 +42,14 @@ FACTS = Facts(
         "How often a clip was shown differs between datasets.",
     ),
 )
+DOWNLOAD = Remote(
+    url="https://mosaicfmri.s3.amazonaws.com",
+    root="fMRIPrepv23_2_0/task_fMRI/betas/GLMsinglev1_2/",
+    spaces={MAP: ("*/{subject}.hdf5",)},
+    subject=r"sub-[A-Za-z0-9]+_[A-Za-z0-9]+",
+    flat=True,
+    by_hand="The clips come from each dataset's authors: give their folder with --stimuli.",
+)
 FOLDS, FOLD = "official", "fold-1"
 PERSON = re.compile(r"sub-[A-Za-z0-9]+_[A-Za-z0-9]+")
 
@@ -49,6 +58,7 @@ class Mosaic:
     """The files of single subjects."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         need_folder(source, "sub-01_BMD.hdf5 …")

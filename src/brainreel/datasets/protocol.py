@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,9 @@ from brainreel.errors import SourceError, UsageError
 from brainreel.files import write_json
 from brainreel.store.manifest import Manifest
 from brainreel.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from brainreel.datasets.remote import ByHand, Remote
 
 Size = Literal["tiny", "small", "full"]
 Progress = Callable[[str], None]
@@ -56,11 +59,17 @@ class Facts(BaseModel):
         )
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """A public release: its facts, the way from its files to a store, and a simulated copy of its files."""
 
     @property
     def facts(self) -> Facts: ...
+
+    @property
+    def download(self) -> Remote | ByHand:
+        """Where the files can be had."""
+        ...
 
     def manifest(self, source: Path) -> Manifest:
         """What a store made from ``source`` says of itself; cheap, reads no responses."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, silent
+from brainreel.datasets.remote import ByHand
 from brainreel.errors import SourceError, UsageError
 from brainreel.store.manifest import Manifest
 from brainreel.store.writer import StoreWriter
@@ -33,6 +34,11 @@ class Sandbox:
 
     facts: Facts
     layout: Layout
+
+    @property
+    def download(self) -> ByHand:
+        """It is written, not downloaded."""
+        return ByHand(steps=(f"brainreel twin {self.facts.name} SOURCE",))
 
     def manifest(self, source: Path) -> Manifest:
         return self._own(source).manifest(simulated=True)

@@ -12,6 +12,7 @@ import pandas as pd
 from brainreel.cortex.windows import timeline_weights, window_starts
 from brainreel.datasets import sherlock_kit as kit
 from brainreel.datasets.protocol import Facts, Progress, Size, chosen, facts_of, note, silent
+from brainreel.datasets.remote import ByHand
 from brainreel.errors import SourceError, UsageError
 from brainreel.store.folds import block_roles, contiguous_blocks
 from brainreel.store.manifest import Manifest
@@ -49,6 +50,21 @@ FACTS = Facts(
         "vertex is the C-order index into the 61 x 73 x 61 grid of standard/pmc_nn.nii.",
     ),
 )
+DOWNLOAD = ByHand(
+    steps=(
+        "Clone https://github.com/Summer-MIND/mind_2018 and get the tutorials' data as its pages say.",
+        "Give the folder that holds subjects/, intersubj/ and standard/ as SOURCE.",
+        "The episode itself is not needed. If you own it, give the file with --stimuli.",
+    ),
+    tree="""
+SOURCE/
+  subjects/
+    s1/sherlock_movie/pmc_nn_sherlock_movie_s1.mat        to s17
+    Sherlock_Segments_1000_NN_2017.xlsx
+  intersubj/roicorr/…_sherlock_movie_roicorr.mat          six regions
+  standard/pmc_nn.nii
+""",
+)
 
 WINDOW_TRS, STEP_TRS, GAP_TRS, BLOCKS = 10, 2, 30, 8
 FOLDS = "blocks-of-8"
@@ -58,6 +74,7 @@ class Sherlock:
     """The tutorial kit's films as a continuous dataset: 15-s windows, described in words."""
 
     facts = FACTS
+    download = DOWNLOAD
 
     def manifest(self, source: Path) -> Manifest:
         kit.present_subjects(source)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from brainreel.align.config import AlignConfig
 from brainreel.align.jobs import AlignJob
 from brainreel.files import walk
-from brainreel.progress import duration
+from brainreel.progress import duration, size
 from brainreel.regress.config import RegressConfig
 
 START_S = 4.0  # importing torch and opening stores
@@ -174,11 +174,6 @@ def _consensus(config: AlignConfig, people: int, size: Size) -> Cost:
 
 def _solve_flops(size: Size, latent: int) -> float:
     return 2.0 * size.trials * size.features * (size.features + 2 * latent) + size.features**3 / 3
-
-
-def size(count: float) -> str:
-    """«40 MB», «1.2 GB»."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1.0, count / 1e6):.0f} MB"
 
 
 _COSTS = {"contrastive": _network, "consensus": _consensus, "ridge": _ridge, "pooled-ridge": _ridge}

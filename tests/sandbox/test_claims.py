@@ -35,7 +35,7 @@ from .test_command import finished
 EVENT = RELEASES[0]
 TINY = CONFIG.model_copy(
     update={
-        "clips": None, "people": 3, "left_out": 2, "test_clips": 5, "seeds": 2, "compare": True, "text_to_video": True,
+        "clips": None, "people": 3, "left_out": 2, "test_clips": 3, "seeds": 1, "compare": True, "text_to_video": True,
     }
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ def test_a_tiny_run_gives_every_row(claimed):
             assert row["verdict"] == "not measurable", "no videos of it are made"
             continue
         assert row["ci95"] is not None, row
-        assert (row["clips"], row["seeds"]) == (5, 3 if row["first"] == TRUE and row["second"] == TRUE else 2)
+        assert (row["clips"], row["seeds"]) == (3, 1)
         aligned_by_everybody = row["metric"] == IDENTIFICATION.metric and row["second"] in (TRUE, ALL)
         assert row["subjects"] in ((3,) if aligned_by_everybody else (2, 3))
         assert row["bootstrap"] == "crossed"
@@ -90,11 +90,10 @@ def test_only_the_people_left_out_have_videos_and_each_is_read_by_all(claimed):
     known, unseen = apart([f"{EVENT}/sub-0{n}" for n in (1, 2, 3)], 2)
     assert (known, unseen) == ((f"{EVENT}/sub-01",), (f"{EVENT}/sub-02", f"{EVENT}/sub-03"))
     made = {path.parent.relative_to(out / "generate").as_posix() for path in out.glob("generate/**/provenance.json")}
-    for seed in (0, 1):
-        for method in (ALL, "contrastive-alone", "newcomer", f"{ALL}+text-to-video"):
-            where = f"{method}/seed-{seed}/fold-0"
-            mine = {name.removeprefix(f"{where}/") for name in made if name.startswith(f"{where}/")}
-            assert mine - {f"{EVENT}/oracle", f"{EVENT}/mean"} == set(unseen)
+    for method in (ALL, "contrastive-alone", "newcomer", f"{ALL}+text-to-video"):
+        where = f"{method}/seed-0/fold-0"
+        mine = {name.removeprefix(f"{where}/") for name in made if name.startswith(f"{where}/")}
+        assert mine - {f"{EVENT}/oracle", f"{EVENT}/mean"} == set(unseen)
     groups = {
         path.parents[2].name: json.loads(path.read_text())["settings"]["groups"][0]["train"]
         for path in out.glob("align/*/seed-0/fold-0/config.json")

@@ -53,7 +53,7 @@ def evaluate_videos(
     classifier: Path | str | None = None,
     clip: Path | str | None = None,
     device: str = "cpu",
-    retrieve: Collection[str] | None = None,
+    retrieve: Collection[tuple[str, int]] | None = None,
 ) -> VideosScored:
     """Score all videos that generation left, and put their rows beside stage 1's in ``RUN/metrics.json``.
 
@@ -66,7 +66,7 @@ def evaluate_videos(
         classifier: A VideoMAE (hub id or folder) for n-way accuracy; None: these rows are null and say so.
         clip: A CLIP for similarity and frame consistency; None: likewise.
         device: Where the networks compute.
-        retrieve: The methods that the nearest training clips stand beside; None: all.
+        retrieve: Methods and seeds that the nearest training clips stand beside; None: all.
 
     Raises:
         ExperimentError: nothing was generated, or a method's videos were made with several settings.
@@ -102,7 +102,7 @@ def video_steps(
     *,
     classifier: Path | str | None = None,
     clip: Path | str | None = None,
-    retrieve: Collection[str] | None = None,
+    retrieve: Collection[tuple[str, int]] | None = None,
 ) -> list[Step]:
     """What `evaluate_videos` would run with the same arguments; changes nothing."""
     plan = read_plan(experiment)
@@ -137,7 +137,7 @@ def _sets(
     plan: Plan,
     stores: Mapping[str, Store],
     read: Mapping[str, ReadClip],
-    retrieve: Collection[str] | None,
+    retrieve: Collection[tuple[str, int]] | None,
 ) -> list[VideoSet]:
     """What is to be scored, in the order of tables: each method with its variants."""
     generated = [one for one in find_generated(experiment) if one.dataset in stores]
@@ -157,7 +157,7 @@ def _sets(
         shown = {clip for one in generated if (one.dataset, one.fold) == (dataset, fold) for clip in one.shown}
         return training_clips(stores[dataset], plan.folds, fold, shown)
 
-    followed = [one for one in generated if retrieve is None or one.method in retrieve]
+    followed = [one for one in generated if retrieve is None or (one.method, one.seed) in retrieve]
     sets = generated + nearest_sets(experiment, plan, stores, followed, pool, read)
     methods = list(dict.fromkeys(one.method for one in generated))
     return sorted(sets, key=lambda one: methods.index(one.method))

@@ -80,8 +80,13 @@ def gather_alone(experiment: Experiment, fits: Sequence[Regression]) -> list[Sta
 
 
 def filmed(parts: Sequence[Part], left_out: Sequence[str], variant: str) -> list[Part]:
-    """The videos that are compared, the model of everybody first: of another variant than the first only its own."""
-    wanted = [part for part in parts if part.method in (FILMED[:1] if variant else FILMED)]
+    """The videos that are compared, the model of everybody first; of another variant than the first, which costs more,
+    only this model's, of its first seed.
+    """
+    first = min((part.seed for part in parts if part.method == ALL), default=0)
+    wanted = [
+        part for part in parts if ((part.method, part.seed) == (ALL, first) if variant else part.method in FILMED)
+    ]
     there = [
         part
         for part in wanted

@@ -10,6 +10,7 @@ from pathlib import Path
 from brainreel.align.jobs import AlignJob
 from brainreel.datasets.sandbox_twin import Scale, scale_of
 from brainreel.evaluate.video_clips import MEAN, ORACLE
+from brainreel.evaluate.video_fold import BLOCK
 from brainreel.experiment import Experiment, State
 from brainreel.generate.config import GenerateConfig
 from brainreel.generate.registry import GeneratorSource
@@ -60,8 +61,8 @@ SIMULATED_CLIP_S, SIMULATED_TRIAL_S = 0.0075, 3e-4
 CLIP_BYTES, VALUE_BYTES = 25e3, 2.5
 INGESTED_CLIP_S = 3e-4
 ENCODED_CLIP_S, ENCODED_BYTES = 0.057, 760e6
-# Looking at a training clip for the null videos; scoring one video with its wrong pairs.
-LOOKED_CLIP_S, SCORED_VIDEO_S, SCORED_BYTES = 0.022, 0.35, 1.45e9
+# Looking at a training clip for the null videos; scoring one video, and each of its wrong pairs.
+LOOKED_CLIP_S, SCORED_VIDEO_S, WRONG_PAIR_S, SCORED_BYTES = 0.022, 0.27, 0.01, 1.45e9
 # What the process holds beside, once the networks' libraries are in and responses have been read.
 HELD_BYTES = 350e6
 NUMBERS = {"image": CLIP_DIM, "text": TOKENS * TEXT_DIM, "latent": LATENT_SHAPE[0] * 5 * 8 * 8}
@@ -237,7 +238,7 @@ def _videos(
     passes = settings.steps * done * (2 if settings.guidance > 1 else 1)
     made: set[str] = set()
     for method, there in _methods(config, variant).items():
-        for seed, (one, people) in itertools.product(_seeds(config), there):
+        for seed, (one, people) in itertools.product(_seeds(config, method, variant), there):
             for name in [*people, *(f"{one.name}/{control}" for control in _controls(config, method))]:
                 again = name.endswith(ORACLE) and name in made
                 made.add(name)
@@ -249,23 +250,24 @@ def _videos(
 def _scored(config: SandboxConfig) -> Iterator[tuple[str, Cost]]:
     """The videos' scores, of every variant and of the nearest training clip."""
     known: set[str] = set()
-    followed = retrieved(config)
     found = [(variant, *each) for variant in (*ways(config), RETRIEVED) for each in _methods(config, variant).items()]
     for variant, method, there in found:
-        if variant == RETRIEVED and followed is not None and method not in followed:
-            continue
-        for seed, (one, people) in itertools.product(_seeds(config), there):
+        for seed, (one, people) in itertools.product(_seeds(config, method, variant), there):
             clips = min(one.tested, config.clips or one.tested)
             # What was shown, and the oracle and the mean response of it, are looked at once.
             first = 0.0 if one.name in known else one.clips * LOOKED_CLIP_S + 2 * clips * SCORED_VIDEO_S
+            scored = SCORED_VIDEO_S + min(clips, BLOCK) * WRONG_PAIR_S
             known.add(one.name)
-            cost = Cost(first + len(people) * clips * SCORED_VIDEO_S, 1e5, SCORED_BYTES)
+            cost = Cost(first + len(people) * clips * scored, 1e5, SCORED_BYTES)
             yield f"evaluate-videos/folds/{strategy_name(method, variant)}/seed-{seed}/fold-0/{one.name}", cost
     yield SUMMARY, Cost(2.0, 2e6, SCORED_BYTES)
 
 
-def _seeds(config: SandboxConfig) -> list[int]:
-    return [config.align.seed + offset for offset in range(config.seeds)]
+def _seeds(config: SandboxConfig, method: str = "", variant: str = "") -> list[int]:
+    """All seeds; where models are compared, those of a method's variant."""
+    seeds = [config.align.seed + offset for offset in range(config.seeds)]
+    followed = retrieved(config) if variant else None
+    return [seed for seed in seeds if followed is None or (method, seed) in followed]
 
 
 def _twin(one: Release) -> Cost:

@@ -129,9 +129,9 @@ def sandbox_parts(config: SandboxConfig, experiment: Experiment, left_out: Seque
     return comparisons.filmed(parts, left_out, variant) if config.compare else parts
 
 
-def retrieved(config: SandboxConfig) -> tuple[str, ...] | None:
-    """The methods that the nearest training clips stand beside; None: all of them."""
-    return (comparisons.ALL,) if config.compare else None
+def retrieved(config: SandboxConfig) -> set[tuple[str, int]] | None:
+    """Methods and seeds that the nearest training clips stand beside; None: all of them."""
+    return {(comparisons.ALL, config.align.seed)} if config.compare else None
 
 
 def video_shape(networks: Networks) -> tuple[int, int, int] | None:

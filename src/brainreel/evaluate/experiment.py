@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brainreel.align.predictions import Predictions
@@ -85,11 +86,15 @@ def evaluate_methods(
 def side_of(scored: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     """The trials of a method; ``METHOD, shuffled`` and ``METHOD, chance`` are what stands for its answers in each trial.
 
-    Shuffled: the mean over the derangements of `score_trials`. Chance: 1/2.
+    Shuffled: the mean over the derangements of `score_trials`. Chance: what wrong pairs score if nothing is known,
+    (n/2 − own)/(n − 1) in a gallery of n. One answer's scores for all n truths average exactly 1/2, and a derangement
+    leaves out the right one; the rest varies so little that 1/2 itself would be refuted for every good method.
     """
     method, _, control = name.partition(", ")
     trials = scored[method]
-    instead = {"": trials["two_way"], "shuffled": trials["shuffled"], "chance": 0.5}
+    n = trials["gallery"].to_numpy(float)
+    chance = (n / 2 - trials["two_way"]) / np.maximum(1.0, n - 1)
+    instead = {"": trials["two_way"], "shuffled": trials["shuffled"], "chance": chance}
     return trials.assign(two_way=instead[control])
 
 

@@ -163,7 +163,8 @@ def sandbox_steps(
     others = comparisons.fitted(config, regression, left_out) if config.compare else []
     yield [one.step(fold) for one in (regression, *others) for fold in one.folds]
     yield [newcomer_step(experiment, regression, fold, left_out) for fold in regression.folds]
-    yield comparisons.gathered(experiment, others)
+    if config.compare:
+        yield comparisons.gathered(experiment, others)
     videos: list[Step] = []
     for variant, settings in ways(config).items():
         parts = sandbox_parts(config, experiment, left_out, variant)

@@ -88,7 +88,8 @@ def side_of(scored: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
 
     Shuffled: the mean over the derangements of `score_trials`. Chance: what wrong pairs score if nothing is known,
     (n/2 − own)/(n − 1) in a gallery of n. One answer's scores for all n truths average exactly 1/2, and a derangement
-    leaves out the right one; the rest varies so little that 1/2 itself would be refuted for every good method.
+    leaves out the right one; means over 100 derangements vary hardly more than that, so against 1/2 a good method's
+    would often seem to differ.
     """
     method, _, control = name.partition(", ")
     trials = scored[method]

@@ -26,7 +26,7 @@ def stores(out):
 
 
 def test_everybody_has_videos_and_so_has_the_newcomer(ran):
-    everyone, newcomer = people(stores(ran))
+    everyone, (newcomer,) = people(stores(ran))
     for name in (*everyone, newcomer):
         assert len(list((ran / "reconstructions" / name).glob("*.mp4"))) == 2
     arrays = list((ran / "generate" / "newcomer" / "seed-0" / "fold-0" / newcomer).glob("*.npy"))
@@ -35,7 +35,7 @@ def test_everybody_has_videos_and_so_has_the_newcomer(ran):
 
 
 def test_the_newcomer_is_read_by_a_model_that_never_saw_them(ran):
-    _, newcomer = people(stores(ran))
+    _, (newcomer,) = people(stores(ran))
     trained = json.loads((ran / "align/contrastive/seed-0/fold-0/config.json").read_text())
     assert newcomer not in trained["settings"]["groups"][0]["train"]
     conditions = Conditions.read(ran / f"regress/newcomer/seed-0/fold-0/conditions/{newcomer}.safetensors")

@@ -67,7 +67,7 @@ def test_a_trained_person_is_read_as_the_experiment_read_them(ran, imagery, tmp_
 
 
 def test_a_store_is_read_without_the_clips_that_were_trained_on(ran, tmp_path):
-    store, (_, newcomer) = event(ran), people([Store(ran / "ingest" / name / name) for name in RELEASES])
+    store, (_, (newcomer,)) = event(ran), people([Store(ran / "ingest" / name / name) for name in RELEASES])
     who = newcomer.split("/")[1]
     command = ("reconstruct", ran, store.root, "--subject", who, *FEW)
     said = done(*command, "--dry-run")

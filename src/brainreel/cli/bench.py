@@ -1,27 +1,46 @@
-"""Run one of the benchmarks that the docs quote, and print what it measured on this machine."""
+"""Run one of the benchmarks that the docs quote, and print what it measured on this machine.
+
+`sandbox` is an experiment that goes on where it was stopped; the others take what they need and leave nothing.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from brainreel.cli.output import show, write_result
-from brainreel.cli.parse import Json
+from brainreel.cli.parse import DryRun, Json, Workers
 from brainreel.errors import UsageError, alternatives
 
 EXAMPLE = "brainreel bench metrics --json metrics_bench.json"
-BENCHMARKS = {"metrics": "metrics", "ingest": "ingest", "sandbox-networks": "sandbox_networks"}
-"""Name → module of `brainreel.bench` whose ``run() -> dict`` measures it and prints a table."""
+BENCHMARKS = {
+    "metrics": "metrics",
+    "ingest": "ingest",
+    "sandbox": "sandbox",
+    "sandbox-networks": "sandbox_networks",
+}
+"""Name → module of `brainreel.bench` whose ``run() -> dict`` measures it and prints a table.
+
+One that takes long has an ``outlook`` with the same arguments beside it.
+"""
 
 
 def run(
     name: Annotated[Positional[str | None], arg(metavar="NAME", help="which; default: a list")] = None,
     *,
     clips: Annotated[
-        int | None, arg(metavar="N", help="how many; the docs quote 1200 (metrics), 1102 (ingest)")
+        int | None, arg(metavar="N", help="how many; the docs quote 1200 (metrics), 1102 (ingest), 200 (sandbox)")
     ] = None,
+    out: Annotated[Path | None, arg(metavar="DIR", help="sandbox: the experiment's folder")] = None,
+    weights: Annotated[
+        Path | None, arg(metavar="DIR", help="sandbox: its networks; default: those installed with the package")
+    ] = None,
+    workers: Workers = None,
+    dry_run: DryRun = False,
     json: Json = None,
 ) -> None:
     """Measure."""
@@ -30,5 +49,19 @@ def run(
         return
     if name not in BENCHMARKS:
         raise UsageError(f"there is no benchmark {alternatives(name, BENCHMARKS)}")
-    sizes = {} if clips is None else {"clips": clips}
-    write_result(json, importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}").run(**sizes))
+    bench = importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}")
+    asked = {"clips": clips, "out": out, "weights": weights, "workers": workers}
+    given = {key: value for key, value in asked.items() if value is not None}
+    takes = inspect.signature(bench.run).parameters
+    stray = [f"--{key}" for key in given if key not in takes]
+    if dry_run and not hasattr(bench, "outlook"):
+        stray.append("--dry-run")
+    if stray:
+        raise UsageError(f"{stray[0]} for the benchmark {name!r}", expected="a flag that it has", do="leave it out")
+    if hasattr(bench, "outlook"):
+        from brainreel.cli.run import foretell
+
+        told = bench.outlook(**{key: value for key, value in given.items() if key != "workers"})
+        if foretell(told, dry_run, json):
+            return
+    write_result(json, bench.run(**given))

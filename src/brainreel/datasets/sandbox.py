@@ -66,10 +66,18 @@ class Sandbox:
         read = {"repeated": files.ingest_repeated, "film": files.ingest_film, "single": files.ingest_single}
         read[self.layout](source, clips, facts, writer, people, progress)
 
-    def twin(self, out: Path, *, subjects: int | None = None, size: Size = "tiny", seed: int = 0) -> None:
+    def twin(
+        self,
+        out: Path,
+        *,
+        subjects: int | None = None,
+        size: Size = "tiny",
+        seed: int = 0,
+        test_clips: int | None = None,
+    ) -> None:
         from brainreel.datasets.sandbox_twin import write_twin
 
-        write_twin(out, self.facts, self.layout, subjects=subjects, size=size, seed=seed)
+        write_twin(out, self.facts, self.layout, subjects=subjects, size=size, seed=seed, test_clips=test_clips)
 
     def _own(self, source: Path) -> Facts:
         """The facts of the release at ``source``, which depend on its size."""

@@ -62,7 +62,16 @@ _SALT = {"repeated": 1, "film": 2, "single": 3}
 _GAP_CLIPS = 12
 
 
-def write_twin(out: Path, facts: Facts, layout: str, *, subjects: int | None, size: Size, seed: int) -> None:
+def write_twin(
+    out: Path,
+    facts: Facts,
+    layout: str,
+    *,
+    subjects: int | None,
+    size: Size,
+    seed: int,
+    test_clips: int | None = None,
+) -> None:
     """Write a release at ``out``.
 
     Args:
@@ -72,9 +81,9 @@ def write_twin(out: Path, facts: Facts, layout: str, *, subjects: int | None, si
         subjects: Number of people; default: as many as the size has.
         size: Number of people and clips; every size has the same surface, noise and repetitions.
         seed: The same seed makes the same clips, people and noise. The functional organisation is always the same.
+        test_clips: Number of test clips (in a film: of one film); default: as many as the size has.
     """
-    scale = SCALES[layout][size]
-    scale = scale if subjects is None else scale._replace(subjects=subjects)
+    scale = scale_of(layout, size, subjects, test_clips)
     if scale.subjects < 1:
         raise UsageError(f"a release of {scale.subjects} subjects", expected="at least 1")
     people = [f"sub-{n + 1:02d}" for n in range(scale.subjects)]
@@ -91,6 +100,13 @@ def write_twin(out: Path, facts: Facts, layout: str, *, subjects: int | None, si
         TwinCard(simulated=True, dataset=facts.name, size=size, seed=seed, differs=differs).write(folder)
 
     write_folder(new_folder(out), fill)
+
+
+def scale_of(layout: str, size: Size, subjects: int | None = None, test_clips: int | None = None) -> Scale:
+    """How big a release of a size is, with other numbers of people and test clips if they are given."""
+    scale = SCALES[layout][size]
+    given = {"subjects": subjects, "test": test_clips}
+    return scale._replace(**{name: count for name, count in given.items() if count is not None})
 
 
 class _Watching(NamedTuple):

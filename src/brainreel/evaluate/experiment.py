@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brainreel.align.predictions import Predictions
@@ -44,7 +45,7 @@ def evaluate_methods(
         stores: Its stores.
         targets: Their targets.
         methods: What is compared, in the order of the tables; the first one is the model that captions show.
-        differences: Pairs of method names.
+        differences: Pairs of method names, see `side_of`.
         target: The encoder's name.
         seed: Seed of bootstrap and tests.
         folder: Where the files go.
@@ -67,8 +68,10 @@ def evaluate_methods(
     compared = [
         row
         for first, second in differences
-        for dataset, part in by_dataset(scored[first])
-        for row in difference_row(part, scored[second], (first, second), continuous=continuous[dataset], seed=seed)
+        for dataset, part in by_dataset(side_of(scored, first))
+        for row in difference_row(
+            part, side_of(scored, second), (first, second), continuous=continuous[dataset], seed=seed
+        )
     ]
     write_json(folder / "metrics.json", document(rows, compared, seed))
     everything = pd.concat(scored.values(), ignore_index=True)
@@ -78,6 +81,22 @@ def evaluate_methods(
     film = film_readings(root, stores, targets, methods, scored)
     write_json(folder / "film.json", film)
     write_tsv(folder / "captions.tsv", _captions(film))
+
+
+def side_of(scored: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """The trials of a method; ``METHOD, shuffled`` and ``METHOD, chance`` are what stands for its answers in each trial.
+
+    Shuffled: the mean over the derangements of `score_trials`. Chance: what wrong pairs score if nothing is known,
+    (n/2 − own)/(n − 1) in a gallery of n. One answer's scores for all n truths average exactly 1/2, and a derangement
+    leaves out the right one; means over 100 derangements vary hardly more than that, so against 1/2 a good method's
+    would often seem to differ.
+    """
+    method, _, control = name.partition(", ")
+    trials = scored[method]
+    n = trials["gallery"].to_numpy(float)
+    chance = (n / 2 - trials["two_way"]) / np.maximum(1.0, n - 1)
+    instead = {"": trials["two_way"], "shuffled": trials["shuffled"], "chance": chance}
+    return trials.assign(two_way=instead[control])
 
 
 def _folds(root: Path, method: Method) -> Folds:

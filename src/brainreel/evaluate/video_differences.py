@@ -28,11 +28,15 @@ STANDS_FOR = {
     "null_flat_grey": ", flat grey",
     "null_mean_clip": ", mean training clip",
     "null_blurred_nearest": ", blurred nearest clip",
+    "chance": ", chance",
 }
 
 
 class Group(NamedTuple):
-    """One side of a difference: a method's reconstructions (`value`) or a control of theirs, a key of `STANDS_FOR`."""
+    """One side of a difference: a method's reconstructions (`value`) or a control of theirs, a key of `STANDS_FOR`.
+
+    Chance can only be the second side: its cells are those of the first.
+    """
 
     scores: VideoScores
     cell: str = "value"
@@ -43,11 +47,14 @@ class Group(NamedTuple):
 
 
 def standard_differences(scores: Sequence[VideoScores]) -> list[tuple[Group, Group]]:
-    """Oracle − model and model − each control of each method; every method − every later one that `comparable` allows."""
+    """Oracle − model, model − each control and shuffled − chance of each method; every method − every later one that
+    `comparable` allows.
+    """
     found: list[tuple[Group, Group]] = []
     for one in scores:
         found.append((Group(one, "ceiling"), Group(one)))
-        found += [(Group(one), Group(one, cell)) for cell in STANDS_FOR if cell not in ("value", "ceiling")]
+        found += [(Group(one), Group(one, cell)) for cell in STANDS_FOR if cell not in ("value", "ceiling", "chance")]
+        found.append((Group(one, "shuffled"), Group(one, "chance")))
     for place, one in enumerate(scores):
         later = (other for other in scores[place + 1 :] if comparable(one, other))
         found += [_over_clips(Group(one), Group(other)) for other in later]
@@ -142,6 +149,9 @@ def _common(
     """Both groups' parts on the first one's subjects and clips; NaN where the second lacks one."""
     a, b = first.scores, second.scores
     mine = a.parts[:, :, CELL[first.cell], place]
+    if second.cell == "chance":
+        chance = a.asked[place].facts.get("chance", np.nan)
+        return mine, np.stack([chance * mine[..., 1], mine[..., 1]], axis=-1)
     theirs = np.full_like(mine, np.nan)
     rows = [(i, b.subjects.index(subject)) for i, subject in enumerate(a.subjects) if subject in b.subjects]
     at = {clip: column for column, clip in enumerate(b.clips)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +53,7 @@ def evaluate_videos(
     classifier: Path | str | None = None,
     clip: Path | str | None = None,
     device: str = "cpu",
+    retrieve: Collection[tuple[str, int]] | None = None,
 ) -> VideosScored:
     """Score all videos that generation left, and put their rows beside stage 1's in ``RUN/metrics.json``.
 
@@ -65,6 +66,7 @@ def evaluate_videos(
         classifier: A VideoMAE (hub id or folder) for n-way accuracy; None: these rows are null and say so.
         clip: A CLIP for similarity and frame consistency; None: likewise.
         device: Where the networks compute.
+        retrieve: Methods and seeds that the nearest training clips stand beside; None: all.
 
     Raises:
         ExperimentError: nothing was generated, or a method's videos were made with several settings.
@@ -74,7 +76,7 @@ def evaluate_videos(
     plan = read_plan(experiment)
     stores = {store.name: store for store in plan.open_stores(experiment)}
     read = {name: read_shown(store) for name, store in stores.items()}
-    sets = _sets(experiment, plan, stores, read)
+    sets = _sets(experiment, plan, stores, read, retrieve)
     networks = ScoreNetworks(classifier, clip, device)
     circular = _circular(experiment, plan)
     steps = _steps(experiment, plan, stores, sets, networks)
@@ -96,12 +98,16 @@ def evaluate_videos(
 
 
 def video_steps(
-    experiment: Experiment, *, classifier: Path | str | None = None, clip: Path | str | None = None
+    experiment: Experiment,
+    *,
+    classifier: Path | str | None = None,
+    clip: Path | str | None = None,
+    retrieve: Collection[tuple[str, int]] | None = None,
 ) -> list[Step]:
     """What `evaluate_videos` would run with the same arguments; changes nothing."""
     plan = read_plan(experiment)
     stores = {store.name: store for store in plan.open_stores(experiment)}
-    sets = _sets(experiment, plan, stores, {name: read_shown(store) for name, store in stores.items()})
+    sets = _sets(experiment, plan, stores, {name: read_shown(store) for name, store in stores.items()}, retrieve)
     return list(_steps(experiment, plan, stores, sets, ScoreNetworks(classifier, clip, "cpu")).values())
 
 
@@ -127,7 +133,11 @@ def _steps(
 
 
 def _sets(
-    experiment: Experiment, plan: Plan, stores: Mapping[str, Store], read: Mapping[str, ReadClip]
+    experiment: Experiment,
+    plan: Plan,
+    stores: Mapping[str, Store],
+    read: Mapping[str, ReadClip],
+    retrieve: Collection[tuple[str, int]] | None,
 ) -> list[VideoSet]:
     """What is to be scored, in the order of tables: each method with its variants."""
     generated = [one for one in find_generated(experiment) if one.dataset in stores]
@@ -147,7 +157,8 @@ def _sets(
         shown = {clip for one in generated if (one.dataset, one.fold) == (dataset, fold) for clip in one.shown}
         return training_clips(stores[dataset], plan.folds, fold, shown)
 
-    sets = generated + nearest_sets(experiment, plan, stores, generated, pool, read)
+    followed = [one for one in generated if retrieve is None or (one.method, one.seed) in retrieve]
+    sets = generated + nearest_sets(experiment, plan, stores, followed, pool, read)
     methods = list(dict.fromkeys(one.method for one in generated))
     return sorted(sets, key=lambda one: methods.index(one.method))
 

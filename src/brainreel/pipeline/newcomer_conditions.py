@@ -1,10 +1,12 @@
-"""Conditions of somebody that neither stage 1 nor stage 2 was trained on: zero-shot, through what everybody shares."""
+"""Conditions of people whom neither stage 1 nor stage 2 was trained on: zero-shot, through what everybody shares."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from brainreel.align.aligner import Aligner
 from brainreel.align.jobs import whose
@@ -15,51 +17,51 @@ from brainreel.pipeline.plan import NEWCOMER
 from brainreel.pipeline.regress_fold import Fold, Trials, rows_by_clip, write_person
 from brainreel.pipeline.regress_stage import Regression
 from brainreel.pipeline.stages import REGRESSING, Step
-from brainreel.regress.captions import caption_pool
+from brainreel.regress.captions import CaptionPool, caption_pool
 from brainreel.regress.regressor import Regressor
 
 METHOD = NEWCOMER
 
 
-def newcomer_stages(experiment: Experiment, regression: Regression, name: str, device: str) -> list[Stage]:
-    """Write ``regress/newcomer/seed-<s>/fold-<k>`` with the conditions of a person, for every fold of a regression.
+def newcomer_stages(experiment: Experiment, regression: Regression, names: Sequence[str], device: str) -> list[Stage]:
+    """Write ``regress/newcomer/seed-<s>/fold-<k>`` with the conditions of some people, for every fold of a regression.
 
     Args:
         experiment: With the regression's stages done.
-        regression: What the person is read with.
-        name: ``dataset/subject`` of somebody in one of its stores who was left out of its training.
+        regression: What the people are read with.
+        names: ``dataset/subject`` of people in its stores who were left out of its training.
         device: Written to the provenance.
     """
-    return [_stage(experiment, regression, fold, name, device) for fold in regression.folds]
+    return [_stage(experiment, regression, fold, names, device) for fold in regression.folds]
 
 
-def newcomer_step(experiment: Experiment, regression: Regression, fold: Fold, name: str) -> Step:
+def newcomer_step(experiment: Experiment, regression: Regression, fold: Fold, names: Sequence[str]) -> Step:
     """One fold of `newcomer_stages`."""
-    store, _ = whose(name, regression.stores)
+    stores = {store.name: store for store, _ in (whose(name, regression.stores) for name in names)}
     trained = experiment.stage(regression.stage(fold))
     key = json.loads((trained / "config.json").read_text())["key"]
     return Step(
         f"regress/{METHOD}/seed-{fold.seed}/fold-{fold.number}",
-        {"subject": name, "minutes": 0.0, "method": regression.method.name},
-        {"regress": key, f"store/{store.name}": store.fingerprint},
+        {"subjects": list(names), "minutes": 0.0, "method": regression.method.name},
+        {"regress": key, **{f"store/{name}": store.fingerprint for name, store in stores.items()}},
         (*REGRESSING, "pipeline/regress_fold.py", "pipeline/newcomer_conditions.py"),
     )
 
 
-def _stage(experiment: Experiment, regression: Regression, fold: Fold, name: str, device: str) -> Stage:
+def _stage(experiment: Experiment, regression: Regression, fold: Fold, names: Sequence[str], device: str) -> Stage:
     trained = experiment.stage(regression.stage(fold))
+    folds = regression.plan.folds
 
-    def work(folder: Path) -> None:
-        aligner = Aligner.load(fold.decoder)
+    def read(
+        name: str, aligner: Aligner, regressor: Regressor, pool: CaptionPool, folder: Path
+    ) -> list[dict[str, Any]]:
         store, subject = whose(name, regression.stores)
-        folds = regression.plan.folds
         rows, clip = rows_by_clip(store, subject, "test", folds, fold.number)
         embedding = adapt(aligner, None)(aligner.recording(store, subject, rows))
         test = Trials(regression.stores.index(store), subject, embedding, clip)
-        pool = caption_pool(regression.stores, regression.spoken, folds, fold.number, aligner.goals_.centre)
         # The truth that the person's conditions are scored against, as everybody else's.
         truth = f"truth/{store.name}.safetensors"
-        (folder / truth).parent.mkdir(exist_ok=True)
+        (folder / truth).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(trained / truth, folder / truth)
         facts = {
             "dataset": store.name,
@@ -72,9 +74,14 @@ def _stage(experiment: Experiment, regression: Regression, fold: Fold, name: str
             "trained_subjects": len(aligner.subjects_),
             "zero_shot": True,
         }
-        regressor = Regressor.load(trained / "model" / "regressor.safetensors")
-        rows_of_scores = write_person(test, store, regressor, pool, facts, folder)
-        write_json(folder / "scores.json", {"schema": 1, "scores": rows_of_scores})
+        return write_person(test, store, regressor, pool, facts, folder)
 
-    step = newcomer_step(experiment, regression, fold, name)
+    def work(folder: Path) -> None:
+        aligner = Aligner.load(fold.decoder)
+        regressor = Regressor.load(trained / "model" / "regressor.safetensors")
+        pool = caption_pool(regression.stores, regression.spoken, folds, fold.number, aligner.goals_.centre)
+        scores = [row for name in names for row in read(name, aligner, regressor, pool, folder)]
+        write_json(folder / "scores.json", {"schema": 1, "scores": scores})
+
+    step = newcomer_step(experiment, regression, fold, names)
     return step.run(experiment, work, seed=fold.seed, device=device)

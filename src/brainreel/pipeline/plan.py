@@ -30,7 +30,7 @@ class Plan(BaseModel):
         target: The encoder.
         folds: Name of the folds, or store → name.
         methods: What is compared, in the order of tables.
-        differences: Pairs of method names whose paired difference is reported.
+        differences: Pairs of method names whose paired difference is reported (see `side_of`).
         seed: Seed of the bootstrap.
         final_folds: Folds that no choice of the recipe was made on; tables show them apart.
     """
@@ -51,7 +51,9 @@ class Plan(BaseModel):
         seeds: dict[str, set[int]] = {}
         for job in jobs:
             seeds.setdefault(job.name, set()).add(job.config.seed)
-        methods = [method.model_copy(update={"seeds": tuple(sorted(seeds[method.job]))}) for method in self.methods]
+        methods = [
+            method.model_copy(update={"seeds": tuple(sorted(seeds.get(method.job, ())))}) for method in self.methods
+        ]
         return self.model_copy(update={"methods": tuple(methods)})
 
     def write(self, experiment: Experiment) -> None:

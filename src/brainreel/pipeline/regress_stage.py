@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,14 @@ class Regression:
     spoken: list[Targets]
     targets: dict[str, list[Targets]]
     folds: list[Fold]
+
+    def of(self, method: Method) -> Regression:
+        """The same for another method, which the plan need not name.
+
+        Raises:
+            ExperimentError: it has no trained decoder.
+        """
+        return replace(self, method=method, folds=_folds(self.experiment, method))
 
     def step(self, fold: Fold) -> Step:
         """One fold's fit."""
@@ -136,18 +144,7 @@ def prepare_regress(
     method = _method(plan, strategy)
     stores = plan.open_stores(experiment)
     spoken = plan.read_targets(experiment, stores)
-    folds = [
-        Fold(method.name, seed, number, path.parents[1] / "decoder.safetensors")
-        for seed, by_fold in sorted(find(experiment.root, method).files.items())
-        for number, path in sorted(by_fold.items())
-    ]
-    folds = [fold for fold in folds if fold.decoder.is_file()]
-    if not folds:
-        raise ExperimentError(
-            f"{experiment.root} has no trained decoder of {method.name!r}",
-            expected=f"align/{method.job}/seed-*/fold-*/decoder.safetensors",
-            do="run `brainreel align` with the same --out",
-        )
+    folds = _folds(experiment, method)
     places = [targets] if targets else [experiment.root / plan.targets, None] if plan.targets else [None]
     found = read_conditions(stores, places)
     return Regression(experiment, plan, method, config, stores, spoken, found, folds)
@@ -192,6 +189,23 @@ def read_conditions(stores: Sequence[Store], places: Sequence[Path | None]) -> d
             do=_encode(stores, "prompt", places),
         )
     return out
+
+
+def _folds(experiment: Experiment, method: Method) -> list[Fold]:
+    """Every trained decoder of a method."""
+    folds = [
+        Fold(method.name, seed, number, path.parents[1] / "decoder.safetensors")
+        for seed, by_fold in sorted(find(experiment.root, method).files.items())
+        for number, path in sorted(by_fold.items())
+    ]
+    folds = [fold for fold in folds if fold.decoder.is_file()]
+    if not folds:
+        raise ExperimentError(
+            f"{experiment.root} has no trained decoder of {method.name!r}",
+            expected=f"align/{method.job}/seed-*/fold-*/decoder.safetensors",
+            do="run `brainreel align` with the same --out",
+        )
+    return folds
 
 
 def _job(fold: Fold) -> AlignJob:

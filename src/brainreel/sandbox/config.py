@@ -24,6 +24,11 @@ class SandboxConfig(BaseModel):
         seeds: Independent trainings; scores are means over them.
         clips: Test clips of each dataset that videos are made of; None: all of them.
         text_to_video: Also videos that start from noise alone, as a variant ``text-to-video`` that is scored beside.
+        people: People of the first dataset; None: as many as its size has.
+        test_clips: Test clips of the first dataset; None: as many as its size has.
+        left_out: Its last so many people are left out of training.
+        compare: Also read the people who were left out by models that know them: everybody's, their own, and their
+            dataset's (`brainreel.sandbox.comparisons`). Videos are then made of these people only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +40,14 @@ class SandboxConfig(BaseModel):
     seeds: int = Field(default=1, ge=1, description="independent trainings")
     clips: int | None = Field(default=8, ge=1, description="test clips of each dataset that videos are made of")
     text_to_video: bool = Field(default=False, description="also videos from text alone, to see what latents add")
+    people: int | None = Field(default=None, ge=2, description="people of the first dataset; default: its size's")
+    test_clips: int | None = Field(
+        default=None, ge=2, description="test clips of the first dataset; default: its size's"
+    )
+    left_out: int = Field(default=1, ge=1, description="people of the first dataset whom nothing is trained on")
+    compare: bool = Field(
+        default=False, description="also models that know the people left out, and videos of these people alone"
+    )
 
 
 def demo_config(seed: int, size: Size) -> SandboxConfig:

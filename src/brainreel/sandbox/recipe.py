@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 from brainreel.align.config import StrategyName
 from brainreel.align.jobs import AlignJob, Group
-from brainreel.datasets import DATASETS
-from brainreel.datasets.protocol import Size as TwinSize
+from brainreel.datasets.sandbox import EVENT, MOVIE, SINGLE
+from brainreel.errors import UsageError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
 from brainreel.generate.config import GenerateConfig
 from brainreel.generate.registry import GeneratorSource
 from brainreel.generate.wan_weights import read_size
 from brainreel.pipeline.evaluate_videos import evaluate_videos
-from brainreel.pipeline.generate_stage import find_parts, generate_stages, plan_tasks
+from brainreel.pipeline.generate_stage import Part, find_parts, generate_stages, plan_tasks
 from brainreel.pipeline.newcomer_conditions import newcomer_stages
 from brainreel.pipeline.parallel import align_all
 from brainreel.pipeline.plan import Plan, portable
@@ -29,8 +29,10 @@ from brainreel.pipeline.reconstruct import remember_generator
 from brainreel.pipeline.reconstructions import write_reconstructions
 from brainreel.pipeline.regress_stage import prepare_regress
 from brainreel.pipeline.stages import Step, encode_stage, evaluate_stage, ingest_stage
+from brainreel.pipeline.true_vectors import true_vectors_stage
 from brainreel.pipeline.write_report import write_report
 from brainreel.progress import duration, say
+from brainreel.sandbox import comparisons
 from brainreel.sandbox.config import RELEASES, SandboxConfig
 from brainreel.sandbox.installed import Networks, find_networks
 from brainreel.store import Store
@@ -38,6 +40,7 @@ from brainreel.store.targets import read_targets
 from brainreel.training.devices import one_thread
 
 FOLDS = "official"
+SIMULATED = {one.facts.name: one for one in (EVENT, MOVIE, SINGLE)}
 
 
 class Made(NamedTuple):
@@ -58,7 +61,8 @@ def run_sandbox(
 ) -> Made:
     """From nothing to reconstructions and their report: simulate, ingest, encode, all three stages, scores.
 
-    The last person of the first release is left out of every training and read zero-shot.
+    The last people of the first release (one, if nothing else is asked for) are left out of training and read
+    zero-shot.
 
     Args:
         config: Settings.
@@ -78,32 +82,35 @@ def run_sandbox(
     with experiment.lock():
         stores = []
         for release in RELEASES:
-            simulated = simulate_stage(experiment, release, config.size, config.simulation_seed)
+            simulated = simulate_stage(experiment, release, config)
             stores.append(ingest_stage(experiment, release, simulated, None, f"ingest/{release}"))
         with one_thread(device):
             folder = encode_stage(experiment, stores, networks.encoders, device, video_shape(networks))
         targets = [read_targets(store, config.align.target, folder) for store in stores]
-        everyone, newcomer = people(stores)
-        jobs = sandbox_jobs(config, everyone, newcomer)
+        everyone, left_out = people(stores, config.left_out)
+        jobs = sandbox_jobs(config, everyone, left_out)
         ran += align_all(experiment, jobs, stores, targets, device, workers)
-        plan = sandbox_plan(config, experiment, stores, folder, len(everyone)).counting(jobs)
+        if config.compare:
+            ran += true_vectors_stage(experiment, like_of(jobs), stores, targets).ran
+        plan = sandbox_plan(config, experiment, stores, folder, everyone, left_out).counting(jobs)
         plan.write(experiment)
         ran += evaluate_stage(experiment, plan).ran
     regression = prepare_regress(experiment, config.regress)
-    ran += regression.run(device)
+    others = comparisons.fitted(config, regression, left_out) if config.compare else []
+    ran += sum(one.run(device) for one in (regression, *others))
     with experiment.lock():
-        ran += sum(stage.ran for stage in newcomer_stages(experiment, regression, newcomer, device))
+        ran += sum(stage.ran for stage in newcomer_stages(experiment, regression, left_out, device))
+        ran += sum(stage.ran for stage in comparisons.gather_alone(experiment, others))
         videos = []
         for variant, settings in ways(config).items():
-            tasks = plan_tasks(
-                experiment, find_parts(experiment, clips=config.clips, variant=variant), settings, source
-            )
+            tasks = plan_tasks(experiment, sandbox_parts(config, experiment, left_out, variant), settings, source)
             stages = generate_stages(experiment, tasks, settings, source)
             ran += sum(stage.ran for stage in stages)
             videos.append((tasks, stages))
         remember_generator(experiment, source)
         made = write_reconstructions(experiment, *videos[0])
-        ran += evaluate_videos(experiment, classifier=networks.classifier, clip=networks.clip, device=device).ran
+        judges = {"classifier": networks.classifier, "clip": networks.clip, "device": device}
+        ran += evaluate_videos(experiment, **judges, retrieve=retrieved(config)).ran
         report = write_report(experiment, plan)
     seconds = time.monotonic() - started
     say(f"{ran} stages in {duration(seconds)}" if ran else "everything is up to date: nothing to do")
@@ -116,37 +123,71 @@ def ways(config: SandboxConfig) -> dict[str, GenerateConfig]:
     return {"": config.generate, **(more if config.text_to_video else {})}
 
 
+def sandbox_parts(config: SandboxConfig, experiment: Experiment, left_out: Sequence[str], variant: str) -> list[Part]:
+    """Whose videos are made: everybody's, or, where models are compared, those of the people who were left out."""
+    parts = find_parts(experiment, clips=config.clips, variant=variant)
+    return comparisons.filmed(parts, left_out, variant) if config.compare else parts
+
+
+def retrieved(config: SandboxConfig) -> set[tuple[str, int]] | None:
+    """Methods and seeds that the nearest training clips stand beside; None: all of them."""
+    return {(comparisons.ALL, config.align.seed)} if config.compare else None
+
+
 def video_shape(networks: Networks) -> tuple[int, int, int] | None:
     """Frames, height and width that the video model makes: what its latents are encoded from."""
     size = read_size(networks.pipeline)
     return None if size is None else (size.frames, size.height, size.width)
 
 
-def twin_step(release: str, size: TwinSize, seed: int) -> Step:
+def given(config: SandboxConfig, release: str) -> dict[str, int]:
+    """How many people and test clips a release has where that is not its size's to say."""
+    asked = {"subjects": config.people, "test_clips": config.test_clips} if release == RELEASES[0] else {}
+    return {name: count for name, count in asked.items() if count is not None}
+
+
+def twin_step(release: str, config: SandboxConfig) -> Step:
     """The stage that simulates a release."""
-    return Step(f"twin/{release}", {"dataset": release, "size": size, "seed": seed}, {}, ("world", "datasets"))
+    settings = {"dataset": release, "size": config.size, "seed": config.simulation_seed, **given(config, release)}
+    return Step(f"twin/{release}", settings, {}, ("world", "datasets"))
 
 
-def simulate_stage(experiment: Experiment, release: str, size: TwinSize, seed: int) -> Path:
+def simulate_stage(experiment: Experiment, release: str, config: SandboxConfig) -> Path:
     """Write a simulated release into an experiment, unless the same one is there; returns its folder."""
+    seed = config.simulation_seed
 
     def work(folder: Path) -> None:
         # Killed between the twin and its provenance, a stage finds its twin complete.
         if not (folder / release).exists():
-            DATASETS[release].twin(folder / release, size=size, seed=seed)
+            SIMULATED[release].twin(folder / release, size=config.size, seed=seed, **given(config, release))
 
-    return twin_step(release, size, seed).run(experiment, work, seed=seed).path / release
-
-
-def people(stores: Sequence[Store]) -> tuple[tuple[str, ...], str]:
-    """Everybody who is trained on as ``dataset/subject``, and the person who is not: the first store's last."""
-    everybody = [f"{store.name}/{subject}" for store in stores for subject in store.subjects]
-    newcomer = f"{stores[0].name}/{stores[0].subjects[-1]}"
-    return tuple(name for name in everybody if name != newcomer), newcomer
+    return twin_step(release, config).run(experiment, work, seed=seed).path / release
 
 
-def sandbox_jobs(config: SandboxConfig, everyone: tuple[str, ...], newcomer: str) -> list[AlignJob]:
-    """Every training of stage 1: everybody together, each alone, ridge, and everybody with a newcomer to read."""
+def people(stores: Sequence[Store], left_out: int = 1) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Everybody who is trained on as ``dataset/subject``, and those who are not: the last ones of the first store.
+
+    Raises:
+        UsageError: nobody of the first store would be left.
+    """
+    return apart([f"{store.name}/{subject}" for store in stores for subject in store.subjects], left_out)
+
+
+def apart(names: Sequence[str], left_out: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`people` of whom only the names are known."""
+    first = [name for name in names if name.startswith(f"{names[0].split('/', 1)[0]}/")]
+    if left_out >= len(first):
+        raise UsageError(
+            f"{left_out} of {len(first)} people left out",
+            expected="somebody of their dataset in training",
+            do="leave out fewer, or simulate more people",
+        )
+    newcomers = tuple(first[-left_out:])
+    return tuple(name for name in names if name not in newcomers), newcomers
+
+
+def sandbox_jobs(config: SandboxConfig, everyone: tuple[str, ...], left_out: tuple[str, ...]) -> list[AlignJob]:
+    """Every training of stage 1: everybody together, each alone, ridge, and everybody with newcomers to read."""
 
     def jobs(name: str, strategy: StrategyName, groups: Sequence[Group], **more: Any) -> list[AlignJob]:
         count = 1 if strategy == "ridge" else config.seeds
@@ -162,21 +203,34 @@ def sandbox_jobs(config: SandboxConfig, everyone: tuple[str, ...], newcomer: str
             for offset in range(count)
         ]
 
-    alone = [Group(train=(name,)) for name in everyone]
-    apart = [Group(train=everyone, newcomers=(newcomer,))]
+    known = everyone + left_out if config.compare else everyone
+    compared = comparisons.groups(everyone, left_out) if config.compare else {}
     return list(
         itertools.chain(
             jobs("contrastive", "contrastive", [Group(train=everyone)]),
-            jobs("contrastive-alone", "contrastive", alone),
+            jobs("contrastive-alone", "contrastive", [Group(train=(name,)) for name in known]),
             jobs("ridge", "ridge", [Group(train=everyone)]),
-            jobs("newcomer", "contrastive", apart, minutes=(0.0,)),
+            jobs("newcomer", "contrastive", [Group(train=everyone, newcomers=left_out)], minutes=(0.0,)),
+            *(jobs(name, "contrastive", [group]) for name, group in compared.items()),
         )
     )
 
 
-def sandbox_plan(config: SandboxConfig, experiment: Experiment, stores: Sequence[Store], folder: Path, n: int) -> Plan:
+def like_of(jobs: Sequence[AlignJob]) -> AlignJob:
+    """Whose test trials the true vectors answer: those of everybody, once for all seeds."""
+    return next(job for job in jobs if job.name == comparisons.ALL)
+
+
+def sandbox_plan(
+    config: SandboxConfig,
+    experiment: Experiment,
+    stores: Sequence[Store],
+    folder: Path,
+    everyone: Sequence[str],
+    left_out: Sequence[str],
+) -> Plan:
     """What the recipe compares in stage 1."""
-    alone = {"trained_subjects": 1}
+    n, alone = len(everyone), {"trained_subjects": 1}
     return Plan(
         recipe="sandbox",
         stores=tuple(portable(store.root, experiment) for store in stores),
@@ -193,7 +247,12 @@ def sandbox_plan(config: SandboxConfig, experiment: Experiment, stores: Sequence
                 facts={"newcomer": True, "minutes": 0.0, "trained_subjects": n},
             ),
             Method(name="ridge", job="ridge", facts={**alone, "role": "rival"}),
+            *(comparisons.methods(everyone, left_out) if config.compare else ()),
         ),
-        differences=(("contrastive", "contrastive-alone"), ("contrastive", "ridge")),
+        differences=(
+            ("contrastive", "contrastive-alone"),
+            ("contrastive", "ridge"),
+            *(comparisons.differences() if config.compare else ()),
+        ),
         seed=config.align.seed,
     )

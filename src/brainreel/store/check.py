@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from brainreel.errors import BrainreelError
 from brainreel.files import sha256, walk
+from brainreel.store.overlap import overlapping
 from brainreel.store.reader import CHECKSUMS, Store, read_array
 from brainreel.store.structure import arrays, misfits
 
@@ -136,7 +137,7 @@ def _leaks(store: Store) -> Iterator[Problem]:
                 clip = store.clips["clip_id"].iloc[shared[0]]
                 more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
                 yield Problem(store.name, "leak-clip", f"{where}: clip {clip!r}{more} both train and test.")
-            if count := int(_overlapping(store, train, store, np.setdiff1d(test, shared)).sum()):
+            if count := int(overlapping(store, train, store, np.setdiff1d(test, shared)).sum()):
                 yield Problem(
                     store.name,
                     "leak-overlap",
@@ -178,7 +179,7 @@ def _leaks_across(store: Store, stores: Sequence[Store]) -> Iterator[Problem]:
             if other.name == store.name:
                 ids = set(other.clips["clip_id"].iloc[train])
                 hit |= np.array([clip in ids for clip in store.clips["clip_id"].iloc[test]], dtype=bool)
-                hit |= _overlapping(other, train, store, test)
+                hit |= overlapping(other, train, store, test)
             leaking |= set(test[hit].tolist())
         if leaking:
             clip = store.clips["clip_id"].iloc[min(leaking)]
@@ -205,28 +206,6 @@ def _used_together(one: Store, other: Store) -> Iterator[tuple[str, int, str, in
 def _clips(store: Store, name: str, fold: int, roles: tuple[str, ...]) -> Int[np.ndarray, " clips"]:
     """The clips (rows of the clips table) that have one of the roles in a fold."""
     return np.unique(store.clip_index(np.flatnonzero(np.isin(store.roles(name, fold), roles))))
-
-
-def _spans(store: Store, clips: Int[np.ndarray, " clips"]) -> tuple[np.ndarray, Float[np.ndarray, "clips 2"]]:
-    """Stimulus («» where the clip is no part of one), onset and end."""
-    table = store.clips.iloc[clips]
-    onset_s = table["onset_s"].to_numpy(dtype=float)
-    span = np.stack([onset_s, onset_s + table["duration_s"].to_numpy(dtype=float)], axis=1)
-    stimulus = np.where(np.isfinite(span).all(axis=1), table["stimulus"].to_numpy(dtype=str), "")
-    return stimulus, span
-
-
-def _overlapping(
-    training: Store, train: Int[np.ndarray, " train"], testing: Store, test: Int[np.ndarray, " test"]
-) -> Bool[np.ndarray, " test"]:
-    """Which test clips share stimulus time with a training clip."""
-    (film, span), (other_film, other) = _spans(testing, test), _spans(training, train)
-    hit = np.zeros(len(test), dtype=bool)
-    for name in np.unique(film[film != ""]):
-        mine, theirs = film == name, other[other_film == name]
-        shared = np.minimum(span[mine, 1:], theirs[:, 1]) - np.maximum(span[mine, :1], theirs[:, 0])
-        hit[mine] = (shared > 1e-6).any(axis=1)
-    return hit
 
 
 def _same_content(

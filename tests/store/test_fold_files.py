@@ -107,7 +107,7 @@ WRONG = {
     "no JSON": ("l.json", "{", "cannot be read"),
     "no lists": ("l.json", {"test": "c1"}, "does not hold folds"),
     "numbers": ("l.json", [3], "does not hold folds"),
-    "nothing": ("l.tsv", "", "has the columns"),
+    "nothing": ("l.tsv", "", "cannot be read"),
 }
 
 
@@ -162,7 +162,7 @@ def test_the_last_runs_test_and_what_they_repeat_does_not_train(film, tmp_path):
     assert (roles == np.where(run == "b", "test", "train")).all()
     with pytest.raises(FoldError, match="s1 has 2 runs, so 'last-2-runs' leaves none to train on"):
         film.roles("last-2-runs", 0)
-    with pytest.raises(FoldError, match="known: by-run, .*last-N-runs"):
+    with pytest.raises(FoldError, match=r"known: by-run, .*last-N-runs"):
         film.roles("last-0-runs", 0)
     shown = pd.DataFrame({"run": ["1", "1", "2", "2"], "clip_id": ["a", "b", "b", "c"], "subject": "s", "session": "1"})
     with StoreWriter(tmp_path / "again", small.manifest("event", "again")) as writer:

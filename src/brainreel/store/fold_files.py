@@ -101,7 +101,8 @@ def read_fold_list(path: Path, name: str | None = None) -> FoldList:
                 do="remove it from one of the lists",
             )
     # One row per clip: of several, the roles that are said.
-    merged = table.replace("", None).groupby([key, *_WHOSE], sort=False).first().fillna("").reset_index()
+    said = table[[key, *_WHOSE]].join(table[folds].mask(table[folds] == ""))
+    merged = said.groupby([key, *_WHOSE], sort=False).first().fillna("").reset_index()
     digest = hashlib.sha256(merged.sort_values([key, *_WHOSE]).to_csv(index=False).encode()).hexdigest()[:8]
     if name is None and not is_plain(path.stem):
         raise FoldError(f"{path.stem!r} cannot name folds", expected="a file name that begins with no dot")
@@ -164,7 +165,7 @@ def _refuse_leak(store: Store, roles: np.ndarray, where: str) -> None:
     """No clip, and no time of a film, may both train (or validate) and test."""
     test = np.unique(store.clip_index(np.flatnonzero(roles == "test")))
     train = np.unique(store.clip_index(np.flatnonzero(np.isin(roles, ("train", "validation")))))
-    names = store.clips["clip_id"].to_numpy(dtype=str)
+    names = store.clips["clip_id"].astype(str).tolist()
     shared = np.intersect1d(train, test)
     if len(shared):
         raise FoldError(

@@ -17,7 +17,7 @@ from brainreel.store.thumbnails import SIDE
 
 ALIKE_HASH = 0.6
 """Candidates: cosine of the hashes at least this (1 − 2 × the share of bits that differ)."""
-ALIKE_PICTURES = 0.3
+ALIKE_PICTURES = 0.35
 """Alike: root mean square difference of the frames, in units of their own contrast, at most this."""
 _FREQUENCIES = 8
 # A frequency weaker than this, in grey levels, says nothing.

@@ -12,7 +12,7 @@ from brainreel.store.problems import Problem
 from brainreel.store.reader import Store
 from brainreel.store.structure import arrays
 
-ALIKE_R = 0.98
+ALIKE_R = 0.95
 """Two responses are the same at this correlation over vertices: rounding, scaling and units keep it."""
 ALIKE_SHARE = 0.25
 """Two people are suspected to be one if so many of the responses that are tried occur in the other."""

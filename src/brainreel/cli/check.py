@@ -44,7 +44,7 @@ def run(
     result = {
         "stores": [str(path) for path in stores],
         "problems": [problem.json() for problem in found.problems],
-        "summary": [one.json() for one in summaries],
+        "summary": [one.model_dump(mode="json") for one in summaries],
         "alike": [pair.json() for pair in found.alike.pairs],
     }
     write_result(json, result)

@@ -54,16 +54,19 @@ def looks_of(store: Store) -> Looks:
     duration_s = clips["duration_s"].to_numpy(dtype=float)
     whole = np.isnan(onset_s)
     keys: dict[int, str] = {}
+    damaged: list[str] = []
     todo: dict[Path, list[int]] = {}
     for row, (path, known) in enumerate(zip(paths, clips["sha256"].astype(str), strict=True)):
         if whole[row] and known in cache.rows:
             keys[row] = known
         elif path is not None and path.is_file():
             content = known if whole[row] and known else cache.sha256(path)
+            if not content:
+                damaged.append(f"{path} cannot be read; make it readable.")
+                continue
             keys[row] = content if whole[row] else f"{content} {onset_s[row]:.4f} {duration_s[row]:.4f}"
             if keys[row] not in cache.rows:
                 todo.setdefault(path, []).append(row)
-    damaged = []
     for path, rows in track(todo.items(), f"look at {store.name}", len(todo)):
         noted = str(clips["sha256"].iloc[rows[0]])
         if whole[rows[0]] and noted and cache.sha256(path) != noted:
@@ -88,6 +91,7 @@ def looks_of(store: Store) -> Looks:
             thumbs[row], seen[row] = cache.rows[key], True
     stimuli = {name: k for k, name in enumerate(dict.fromkeys(clips["stimulus"].astype(str)))}
     film = [-1 - row if alone else stimuli[str(clips["stimulus"].iloc[row])] for row, alone in enumerate(whole)]
+    damaged = list(dict.fromkeys(damaged))
     return Looks(thumbs, seen, np.array(film, dtype=int), damaged, sum(map(len, todo.values())))
 
 
@@ -117,11 +121,14 @@ class _Cache:
         self.rows[key] = thumbs
 
     def sha256(self, path: Path) -> str:
-        """The checksum of a file, computed only if the file changed since."""
+        """The checksum of a file, computed only if the file changed since; «» if it cannot be read."""
         state = path.stat()
         size, changed, digest = self._files.get(str(path), (-1, -1, ""))
         if (size, changed) != (state.st_size, state.st_mtime_ns):
-            digest = sha256(path)
+            try:
+                digest = sha256(path)
+            except OSError:
+                return ""
             self._files[str(path)] = (state.st_size, state.st_mtime_ns, digest)
         return digest
 

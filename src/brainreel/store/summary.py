@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import zarr
 from pydantic import BaseModel, ConfigDict
@@ -53,10 +51,6 @@ class Summary(BaseModel):
     tr_s: float | None
     spaces: dict[str, int]
     held_out: list[HeldOut]
-
-    def json(self) -> dict[str, Any]:  # type: ignore[override]
-        """As a JSON object."""
-        return self.model_dump(mode="json")
 
 
 def summary(store: Store) -> Summary:

@@ -20,7 +20,7 @@ from brainreel.cortex.windows import Context
 from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
 from brainreel.files import write_bytes
 from brainreel.store.reader import Store
-from brainreel.store.several import Folds, roles_in
+from brainreel.store.several import Folds, named_folds, roles_in
 from brainreel.store.targets import Targets, read_targets
 from brainreel.training.devices import pick_device
 
@@ -63,8 +63,9 @@ class Aligner:
 
         Args:
             stores: Stores or their folders.
-            folds: Name of the folds, or store → name; default: the first that each store has; stores without folds
-                train on all.
+            folds: Name of the folds, a file of them (TSV or JSON), or store → either; default: the first that each
+                store has; stores without folds train on all. `embed` knows a file's folds only of `Store` objects
+                that were given here.
             fold: Which of them, from 0.
             subjects: Only these (``s1``, or ``dataset/s1`` where datasets share names); default: everyone.
             targets: Targets of each store, or the folder they lie in; default: those in the stores.
@@ -76,6 +77,7 @@ class Aligner:
         """
         opened = [store if isinstance(store, Store) else Store(store) for store in stores]
         found = self._targets(opened, targets)
+        folds = _folds(opened, folds)
         self.goals_, offsets, training = build_goals(opened, found, folds, fold)
         recordings = []
         for store, offset, train in zip(opened, offsets, training, strict=True):
@@ -176,6 +178,16 @@ class Aligner:
         if targets is None or isinstance(targets, Path):
             return [read_targets(store, self.config.target, targets) for store in stores]
         return list(targets)
+
+
+def _folds(stores: Sequence[Store], folds: Folds) -> Folds:
+    """The same folds by their names; None where none are asked for, so that stores without any train on all."""
+    if folds is None:
+        return None
+    names, _ = named_folds(stores, folds)
+    if isinstance(folds, str) and len(set(names.values())) == 1:
+        return names[stores[0].name]
+    return {store: name for store, name in names.items() if name is not None}
 
 
 def build_goals(

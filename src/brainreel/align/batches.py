@@ -34,9 +34,14 @@ class ClipBatches:
         self._epoch = -1
         self._batches: list[np.ndarray] = []
 
+    @property
+    def epoch_steps(self) -> int:
+        """In how many steps every clip comes up once."""
+        return sum(self._counts)
+
     def __call__(self, step: int) -> Int[np.ndarray, " clips"]:
         """The clips of a step."""
-        epoch, within = divmod(step, sum(self._counts))
+        epoch, within = divmod(step, self.epoch_steps)
         if epoch != self._epoch:
             noise = np.random.default_rng(generator(*self._place, "epoch", epoch).initial_seed())
             parts = [

@@ -28,6 +28,12 @@ class ContrastiveConfig(BaseModel):
         default=None, ge=1, description="hold the activations of so many subjects at a time: less memory, same gradient"
     )
     balance: float = Field(default=1.0, ge=0, le=1, description="a subject counts as (number of trials) ** balance")
+    dataset_balance: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="a dataset counts as (its trials) ** this, in batches and loss; 0: all alike",
+    )
     members: int = Field(default=1, ge=1, description="independently trained networks whose predictions are averaged")
     refit: bool = Field(default=True, description="solve every adapter again towards the others' mean latent")
     refit_penalty: float = Field(default=300.0, gt=0)

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from brainreel.align.batches import ClipBatches, distinct, gather, overlap_tensor, subject_weights
+from brainreel.align.balance import batches_for
+from brainreel.align.batches import gather, overlap_tensor, subject_weights
 from brainreel.align.config import AlignConfig, ContrastiveConfig
 from brainreel.align.decoders import NetworkDecoder
 from brainreel.align.examples import Block, Recording, blocks
@@ -98,8 +99,8 @@ def fit_network(
 ) -> list[dict[str, int | float]]:
     """Train one network in place; returns the learning curve."""
     device = network.log_temperature.device
-    batches = ClipBatches(goals, distinct(data), settings.clips_per_batch, place)
-    weights = subject_weights(data, settings.balance)
+    batches, factors = batches_for(goals, data, settings.clips_per_batch, settings.dataset_balance, place)
+    weights = [w * f for w, f in zip(subject_weights(data, settings.balance), factors, strict=True)]
     values = goals.tensor(device)
     pieces = [
         (index, slice(start, start + (settings.subjects_at_once or len(block.subjects))))

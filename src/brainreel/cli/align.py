@@ -24,7 +24,11 @@ def run(
     *,
     out: Annotated[Path, arg(metavar="RUN", help="the experiment's folder")],
     folds: Annotated[
-        str | None, arg(metavar="NAME", help="folds that all stores have; default: each store's first")
+        str | None,
+        arg(
+            metavar="NAME|FILE",
+            help="folds that all stores have, or STORE=NAME,STORE=NAME, or a TSV or JSON file; default: each store's first",
+        ),
     ] = None,
     subjects: Subjects = None,
     targets: Annotated[Path | None, arg(metavar="DIR", help="where the targets lie; default: in the stores")] = None,

@@ -22,8 +22,9 @@ from brainreel.evaluate.methods import Found, Method
 from brainreel.evaluate.scores import document, score_rows
 from brainreel.experiment import Experiment
 from brainreel.files import write_folder, write_json, write_tsv
-from brainreel.pipeline.plan import Plan, read_plan
+from brainreel.pipeline.plan import FOLD_LISTS, Plan, read_plan
 from brainreel.progress import track
+from brainreel.store.fold_files import attach_lists
 from brainreel.store.reader import Store
 from brainreel.store.several import folds_of
 from brainreel.store.targets import Targets, read_targets, targets_identity
@@ -108,6 +109,7 @@ def adapt_newcomer(
         BrainreelError: if the model cannot serve this person.
     """
     plan = read_plan(experiment)
+    attach_lists([store], experiment.root / FOLD_LISTS)
     method = _method(plan, strategy)
     everything = store.rows(subject)
     found = find_targets(experiment, plan, store, targets)
@@ -200,7 +202,7 @@ def _folds(path: Path, store: Store) -> str:
     """The folds that the model was trained in, if the store has them, else the store's first."""
     told = Aligner.load(path).origin_.folds
     name = told.get(store.name) if isinstance(told, dict) else told
-    if name not in store.manifest.folds:
+    if name is None or not store.has_folds(name):
         name = folds_of(store, None)
     if name is None:
         raise FoldError(f"store {store.name!r} has no folds", do="ingest it with folds/<name>.tsv, so that it can test")

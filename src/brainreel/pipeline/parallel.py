@@ -17,8 +17,10 @@ import torch
 from brainreel.align.jobs import AlignJob
 from brainreel.errors import ExperimentError
 from brainreel.experiment import Experiment
+from brainreel.pipeline.plan import FOLD_LISTS
 from brainreel.pipeline.stages import align_stage, align_step
 from brainreel.progress import track
+from brainreel.store.fold_files import attach_lists
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets
 from brainreel.training.devices import one_thread
@@ -104,7 +106,9 @@ def _start(root: Path, roots: list[Path], targets: list[Targets], device: str, p
     if os.getppid() != parent:
         os._exit(1)
     torch.set_num_threads(1)
-    _here = (Experiment(root), [Store(path) for path in roots], targets, device)
+    stores = [Store(path) for path in roots]
+    attach_lists(stores, root / FOLD_LISTS)
+    _here = (Experiment(root), stores, targets, device)
 
 
 def _work(job: AlignJob) -> None:

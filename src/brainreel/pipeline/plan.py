@@ -13,11 +13,15 @@ from brainreel.errors import ExperimentError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
 from brainreel.files import write_json
+from brainreel.store.fold_files import attach_lists
 from brainreel.store.reader import Store
 from brainreel.store.targets import Targets, read_targets
 
 NEWCOMER = "newcomer"
 """In the place of a method below ``regress`` and ``generate``: somebody whom nothing was trained on."""
+
+FOLD_LISTS = "folds"
+"""Where an experiment keeps folds that came from a file."""
 
 
 class Plan(BaseModel):
@@ -61,8 +65,10 @@ class Plan(BaseModel):
         write_json(experiment.root / "plan.json", json.loads(self.model_dump_json()))
 
     def open_stores(self, experiment: Experiment) -> list[Store]:
-        """The stores."""
-        return [Store(experiment.root / path) for path in self.stores]
+        """The stores, which know the experiment's own folds by name."""
+        stores = [Store(experiment.root / path) for path in self.stores]
+        attach_lists(stores, experiment.root / FOLD_LISTS)
+        return stores
 
     def read_targets(self, experiment: Experiment, stores: list[Store]) -> list[Targets]:
         """The targets of the stores, in their order."""

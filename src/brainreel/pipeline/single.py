@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from brainreel.align.aligner import check_subjects, wanted
@@ -15,8 +15,9 @@ from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
 from brainreel.pipeline.outlook import Outlook, align_outlook, training_size
 from brainreel.pipeline.parallel import align_all
-from brainreel.pipeline.plan import Plan, portable, read_plan
+from brainreel.pipeline.plan import FOLD_LISTS, Plan, portable, read_plan
 from brainreel.pipeline.stages import align_step
+from brainreel.store.fold_files import FoldList, keep_lists
 from brainreel.store.reader import Store
 from brainreel.store.several import agreed_folds
 from brainreel.store.targets import Targets, read_targets
@@ -32,6 +33,7 @@ class Training:
     targets: list[Targets]
     jobs: list[AlignJob]
     folder: Path | None
+    lists: list[FoldList] = field(default_factory=list)
 
     def outlook(self, experiment: Experiment) -> Outlook:
         """What running it would do."""
@@ -42,6 +44,7 @@ class Training:
         """Train what is not up to date, and write the plan; returns how many folds were trained."""
         with experiment.lock():
             plan = self.plan(experiment)
+            keep_lists(self.lists, experiment.root / FOLD_LISTS)
             ran = align_all(experiment, self.jobs, self.stores, self.targets, device, workers)
             plan.write(experiment)
         return ran
@@ -117,7 +120,7 @@ def prepare(
     Args:
         config: Settings of stage 1.
         stores: Folders of the stores.
-        folds: A name that all stores have; None: each store's own first folds.
+        folds: A name that all stores have, a file, or names per store (`named_folds`); None: each store's own first.
         subjects: Only these (``s1``, or ``dataset/s1``).
         targets: Where the targets lie; None: in the stores.
     """
@@ -137,13 +140,13 @@ def prepare(
             expected="one encoder for all",
             do="run `brainreel encode` with the same --weights on all of them",
         )
-    agreed, count = agreed_folds(opened, folds)
+    agreed, count, lists = agreed_folds(opened, folds)
     people = tuple(f"{s.name}/{who}" for s in opened for who in s.subjects if wanted(s, who, subjects))
     jobs = [
         AlignJob(name=config.strategy, config=config, folds=agreed, fold=fold, groups=(Group(train=people),))
         for fold in range(count)
     ]
-    return Training(opened, found, jobs, targets)
+    return Training(opened, found, jobs, targets, lists)
 
 
 def _people(experiment: Experiment, method: Method) -> set[str]:

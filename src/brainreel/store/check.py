@@ -4,39 +4,53 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from brainreel.errors import BrainreelError
 from brainreel.files import sha256, walk
+from brainreel.store.alike import Likeness, likeness_of
+from brainreel.store.leaks import leaks, leaks_across
+from brainreel.store.people import Signature, compact, copies, same_people, signature
+from brainreel.store.problems import Problem
 from brainreel.store.reader import CHECKSUMS, Store, read_array
 from brainreel.store.structure import arrays, misfits
 
-_TRAINS, _TESTS = ("train", "validation"), ("test",)
-
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: where, what kind, and a sentence for people."""
+class Findings:
+    """What a check found.
 
-    store: str
-    code: str
-    message: str
+    Attributes:
+        problems: Everything that is wrong.
+        stores: Those that are whole, in the order in which they were given.
+        alike: Clips that look alike, which is wrong only where one trains and the other tests.
+    """
 
-    def json(self) -> dict[str, str]:
-        """The problem as a JSON object."""
-        return asdict(self)
+    problems: list[Problem]
+    stores: list[Store]
+    alike: Likeness
 
 
-def check(roots: Sequence[Path | str]) -> list[Problem]:
+def check(roots: Sequence[Path | str], *, videos: bool = True) -> list[Problem]:
     """Everything wrong with the stores at ``roots``: damaged files, bad values, copies, leaks between folds.
 
     An unfinished or unreadable store is a problem, not an exception.
+
+    Args:
+        roots: The stores' folders.
+        videos: Look at the clips' videos too, to find the same clip under other names.
     """
-    problems, stores = [], []
+    return inspect(roots, videos=videos).problems
+
+
+def inspect(roots: Sequence[Path | str], *, videos: bool = True) -> Findings:
+    """`check`, with the clips that look alike and the stores that could be read."""
+    problems: list[Problem] = []
+    stores: list[Store] = []
+    signatures: list[Signature] = []
     for root in roots:
         try:
             store = Store(root)
@@ -44,17 +58,24 @@ def check(roots: Sequence[Path | str]) -> list[Problem]:
             problems.append(Problem(str(root), "unfinished", str(error)))
             continue
         found = _found(store, _damaged)
+        people: list[Signature] = []
         # Arrays and tables of a damaged store cannot be trusted to be readable.
         if not found:
-            found = _found(store, _misfits, _responses)
+            found = _found(store, _misfits, lambda here: _responses(here, len(stores), people))  # noqa: B023  called now
         if not found:
-            found = _found(store, _repetitions, _leaks)
+            found = _found(store, _repetitions)
             stores.append(store)
+            signatures += people
         problems += found
+    alike = likeness_of(stores) if videos else Likeness()
+    for store, looks in zip(stores, alike.looks, strict=False):
+        problems += [Problem(store.name, "damaged-clip", sentence) for sentence in looks.damaged]
+    for store in stores:
+        problems += _found(store, lambda here: leaks(here, alike))
     for index, store in enumerate(stores):
-        problems += _found(store, lambda here, before=stores[:index]: _copies(here, before))
-        problems += _found(store, lambda here: _leaks_across(here, stores))
-    return problems
+        problems += _found(store, lambda here, before=stores[:index]: copies(here, before))
+        problems += _found(store, lambda here: leaks_across(here, stores, alike))
+    return Findings([*problems, *same_people(stores, signatures)], stores, alike)
 
 
 def _found(store: Store, *searches: Callable[[Store], Iterator[Problem]]) -> list[Problem]:
@@ -94,7 +115,9 @@ def _misfits(store: Store) -> Iterator[Problem]:
         yield Problem(store.name, code, message)
 
 
-def _responses(store: Store) -> Iterator[Problem]:
+def _responses(store: Store, number: int, people: list[Signature]) -> Iterator[Problem]:
+    """Bad values; what is read once for that also gives the signature of everybody, into ``people``."""
+    first, parts = store.manifest.groups[0], {}
     for group, name, _ in arrays(store):
         values = read_array(store.root / f"{group}.zarr" / name)
         if not np.isfinite(values).all():
@@ -105,6 +128,9 @@ def _responses(store: Store) -> Iterator[Problem]:
             yield Problem(
                 store.name, "constant-vertices", f"{group}/{name} has {constant} vertices that never change; drop them."
             )
+        elif group == first:
+            parts.setdefault(name.split("/")[0], []).append(compact(store, group, name.split("/")[0], values))
+    people += [signature(store, number, first, subject, found) for subject, found in parts.items()]
 
 
 def _repetitions(store: Store) -> Iterator[Problem]:
@@ -124,117 +150,3 @@ def _repetitions(store: Store) -> Iterator[Problem]:
                     "repetitions",
                     f"{role} clips of {name!r} are shown {found} times to a subject; the release declares {expected}.",
                 )
-
-
-def _leaks(store: Store) -> Iterator[Problem]:
-    for name in store.manifest.folds:
-        for fold in range(store.folds(name).shape[1]):
-            train, test = _clips(store, name, fold, _TRAINS), _clips(store, name, fold, _TESTS)
-            where = f"fold {fold} of {name!r}"
-            shared = np.intersect1d(train, test)
-            if len(shared):
-                clip = store.clips["clip_id"].iloc[shared[0]]
-                more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
-                yield Problem(store.name, "leak-clip", f"{where}: clip {clip!r}{more} both train and test.")
-            if count := int(_overlapping(store, train, store, np.setdiff1d(test, shared)).sum()):
-                yield Problem(
-                    store.name,
-                    "leak-overlap",
-                    f"{where}: {count} test clips overlap training clips of the same stimulus.",
-                )
-            same = _same_content(store, train, store, np.setdiff1d(test, shared))
-            if same.any():
-                clip = store.clips["clip_id"].iloc[np.setdiff1d(test, shared)[same][0]]
-                yield Problem(
-                    store.name,
-                    "leak-content",
-                    f"{where}: {same.sum()} test clips look like training clips of another name, {clip!r} first.",
-                )
-
-
-def _copies(store: Store, before: Sequence[Store]) -> Iterator[Problem]:
-    """Recordings with identical bytes, in this store or in those before it."""
-    seen: dict[str, str] = {}
-    for other in [*before, store]:
-        for group, name, array in arrays(other):
-            here = f"{other.name}: {group}/{name}"
-            digest = str(array.attrs.asdict().get("sha256", here))
-            if digest in seen and other is store:
-                yield Problem(store.name, "identical-recordings", f"{here} is identical to {seen[digest]}.")
-            seen.setdefault(digest, here)
-
-
-def _leaks_across(store: Store, stores: Sequence[Store]) -> Iterator[Problem]:
-    """Test clips of this store that train in another, when both are used with the same fold, or with any."""
-    for other in stores:
-        if other is store:
-            continue
-        leaking: set[int] = set()
-        for name, fold, other_name, other_fold in _used_together(store, other):
-            test = _clips(store, name, fold, _TESTS)
-            train = _clips(other, other_name, other_fold, _TRAINS)
-            hit = _same_content(other, train, store, test)
-            # Names of clips and films mean the same thing only inside one dataset.
-            if other.name == store.name:
-                ids = set(other.clips["clip_id"].iloc[train])
-                hit |= np.array([clip in ids for clip in store.clips["clip_id"].iloc[test]], dtype=bool)
-                hit |= _overlapping(other, train, store, test)
-            leaking |= set(test[hit].tolist())
-        if leaking:
-            clip = store.clips["clip_id"].iloc[min(leaking)]
-            yield Problem(
-                store.name,
-                "leak-across",
-                f"{len(leaking)} test clips of {store.root} train in {other.root}, {clip!r} first.",
-            )
-
-
-def _used_together(one: Store, other: Store) -> Iterator[tuple[str, int, str, int]]:
-    """The folds of two stores that a training takes at once: the same of the same list, else any with any."""
-    for name in one.manifest.folds:
-        for fold in range(one.folds(name).shape[1]):
-            if name in other.manifest.folds:
-                if fold < other.folds(name).shape[1]:
-                    yield name, fold, name, fold
-                continue
-            for other_name in other.manifest.folds:
-                for other_fold in range(other.folds(other_name).shape[1]):
-                    yield name, fold, other_name, other_fold
-
-
-def _clips(store: Store, name: str, fold: int, roles: tuple[str, ...]) -> Int[np.ndarray, " clips"]:
-    """The clips (rows of the clips table) that have one of the roles in a fold."""
-    return np.unique(store.clip_index(np.flatnonzero(np.isin(store.roles(name, fold), roles))))
-
-
-def _spans(store: Store, clips: Int[np.ndarray, " clips"]) -> tuple[np.ndarray, Float[np.ndarray, "clips 2"]]:
-    """Stimulus («» where the clip is no part of one), onset and end."""
-    table = store.clips.iloc[clips]
-    onset_s = table["onset_s"].to_numpy(dtype=float)
-    span = np.stack([onset_s, onset_s + table["duration_s"].to_numpy(dtype=float)], axis=1)
-    stimulus = np.where(np.isfinite(span).all(axis=1), table["stimulus"].to_numpy(dtype=str), "")
-    return stimulus, span
-
-
-def _overlapping(
-    training: Store, train: Int[np.ndarray, " train"], testing: Store, test: Int[np.ndarray, " test"]
-) -> Bool[np.ndarray, " test"]:
-    """Which test clips share stimulus time with a training clip."""
-    (film, span), (other_film, other) = _spans(testing, test), _spans(training, train)
-    hit = np.zeros(len(test), dtype=bool)
-    for name in np.unique(film[film != ""]):
-        mine, theirs = film == name, other[other_film == name]
-        shared = np.minimum(span[mine, 1:], theirs[:, 1]) - np.maximum(span[mine, :1], theirs[:, 0])
-        hit[mine] = (shared > 1e-6).any(axis=1)
-    return hit
-
-
-def _same_content(
-    training: Store, train: Int[np.ndarray, " train"], testing: Store, test: Int[np.ndarray, " test"]
-) -> Bool[np.ndarray, " test"]:
-    """Which test clips have the bytes or the perceptual hash of a training clip."""
-    hit = np.zeros(len(test), dtype=bool)
-    for column in ("sha256", "phash"):
-        known = set(training.clips[column].iloc[train]) - {""}
-        hit |= np.array([value in known for value in testing.clips[column].iloc[test]], dtype=bool)
-    return hit

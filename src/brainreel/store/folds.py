@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from brainreel.errors import FoldError
+
 ROLES = ("train", "validation", "test", "gap")
+LAST_RUNS = "last-N-runs"
+"""A name that every store understands: with a number for N, the last N runs of everybody test."""
 # Times are multiples of the TR in floating point.
 _SLACK_S = 1e-6
 
@@ -60,3 +66,32 @@ def inner_folds(
         train = (end_s <= start - gap_s + _SLACK_S) | (onset_s >= block_end + gap_s - _SLACK_S)
         folds.append((np.flatnonzero(train), np.flatnonzero(validation)))
     return folds
+
+
+def last_runs(name: str, trials: pd.DataFrame) -> pd.DataFrame | None:
+    """The one fold of ``last-N-runs``: (trials, 1) roles; None if the name is another.
+
+    Runs are counted per subject in the order of the trials table. A clip that is shown in a last run and in an earlier
+    one is gap in the earlier one: it must not train.
+
+    Raises:
+        FoldError: if somebody has no more than N runs.
+    """
+    asked = re.fullmatch(r"last-([1-9]\d{0,3})-runs", name)
+    if asked is None:
+        return None
+    count = int(asked[1])
+    run = trials["subject"] + "/" + trials["session"] + "/" + trials["run"]
+    order = pd.DataFrame({"subject": trials["subject"], "run": run}).drop_duplicates()
+    few = order.groupby("subject", sort=False).size()
+    if (few <= count).any():
+        subject = few.index[few <= count][0]
+        raise FoldError(
+            f"{subject} has {few[subject]} runs, so {name!r} leaves none to train on",
+            expected=f"more than {count} runs of everybody",
+            do="choose fewer, or other folds",
+        )
+    last = set(order.groupby("subject", sort=False)["run"].tail(count))
+    test = run.isin(last).to_numpy()
+    shown = trials["clip_id"].isin(set(trials["clip_id"][test])).to_numpy()
+    return pd.DataFrame({"fold-1": np.where(test, "test", np.where(shown, "gap", "train"))})

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from brainreel.cortex.windows import Context, windowed_means
 from brainreel.errors import FoldError, StoreError, UsageError, alternatives
 from brainreel.files import read_tsv
-from brainreel.store.folds import ROLES
+from brainreel.store.folds import LAST_RUNS, ROLES, last_runs
 from brainreel.store.manifest import SCHEMA, Manifest
 
 CHECKSUMS = "checksums.json"
@@ -88,15 +88,40 @@ class Store:
             return None
         return self._table("annotations.tsv", ("stimulus", "caption"), ("onset_s", "duration_s"))
 
+    @property
+    def fold_names(self) -> list[str]:
+        """Names of the folds that were ingested, then of those that `add_folds` added."""
+        return list(dict.fromkeys([*self.manifest.folds, *self._folds]))
+
+    def add_folds(self, name: str, roles: pd.DataFrame) -> None:
+        """Let folds of one's own be called by name, as long as this object lives: (trials, folds) of roles."""
+        self._folds[name] = roles
+
+    def has_folds(self, name: str) -> bool:
+        """Whether `folds` knows the name."""
+        try:
+            self.folds(name)
+        except FoldError:
+            return False
+        return True
+
     def folds(self, name: str) -> pd.DataFrame:
-        """folds/<name>.tsv without its row column: (trials, folds) of roles."""
-        if name not in self.manifest.folds:
-            raise FoldError(
-                f"store {self.name!r} has no folds {alternatives(name, self.manifest.folds)}",
-                do="choose one of these",
-            )
+        """(trials, folds) of roles: folds/<name>.tsv, folds of one's own, or ``last-N-runs``.
+
+        Raises:
+            FoldError: if there are no such folds.
+        """
         if name in self._folds:
             return self._folds[name]
+        if name not in self.manifest.folds:
+            made = last_runs(name, self.trials)
+            if made is None:
+                raise FoldError(
+                    f"store {self.name!r} has no folds {alternatives(name, [*self.fold_names, LAST_RUNS])}",
+                    do="choose one of these, or give a file (docs/store.md)",
+                )
+            self._folds[name] = made
+            return made
         table = self._table(f"folds/{name}.tsv", (), ("row",)).drop(columns="row")
         if len(table) != len(self.trials) or not table.isin(ROLES).to_numpy().all():
             raise StoreError(

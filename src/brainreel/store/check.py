@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int
 
 from brainreel.errors import BrainreelError
 from brainreel.files import sha256, walk
-from brainreel.store.reader import CHECKSUMS, Store, read_array
+from brainreel.store.arrays import array_pieces
+from brainreel.store.reader import CHECKSUMS, Store
 from brainreel.store.structure import arrays, misfits
 
 _TRAINS, _TESTS = ("train", "validation"), ("test",)
@@ -95,15 +96,21 @@ def _misfits(store: Store) -> Iterator[Problem]:
 
 
 def _responses(store: Store) -> Iterator[Problem]:
-    for group, name, _ in arrays(store):
-        values = read_array(store.root / f"{group}.zarr" / name)
-        if not np.isfinite(values).all():
+    for group, name, array in arrays(store):
+        finite, constant = True, np.True_
+        first: np.ndarray | None = None
+        # A chunk at a time: a store may be larger than memory.
+        for values in array_pieces(store.root / f"{group}.zarr" / name, array.chunks[0]):
+            first = values[0] if first is None else first
+            finite = finite and bool(np.isfinite(values).all())
+            constant = constant & (values == first).all(axis=0)
+        if not finite:
             yield Problem(
                 store.name, "non-finite", f"{group}/{name} holds NaN or infinite values; mask them at ingest."
             )
-        elif len(values) > 1 and (constant := int((values == values[0]).all(axis=0).sum())):
+        elif array.shape[0] > 1 and (still := int(constant.sum())):
             yield Problem(
-                store.name, "constant-vertices", f"{group}/{name} has {constant} vertices that never change; drop them."
+                store.name, "constant-vertices", f"{group}/{name} has {still} vertices that never change; drop them."
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -50,6 +50,7 @@ class ClipBatches:
         return np.sort(self._batches[within])
 
 
+@runtime_checkable
 class Pickable(Protocol):
     """Trials in memory: a `Block`, or a pool of those on disk."""
 

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from brainreel.cortex.standardise import Moments, Scaling
 from brainreel.cortex.windows import Context
 from brainreel.errors import StoreError
+from brainreel.files import is_disk_full
 from brainreel.store.pieces import response_pieces
 from brainreel.store.reader import Store
 from brainreel.training.randomness import generator
@@ -125,7 +126,7 @@ class Spooled:
 
 @contextmanager
 def spooled(
-    asked: Sequence[Asked], phases: Sequence[Int[np.ndarray, " phase"]], budget: int, seed: int, folder: Path | None
+    asked: Sequence[Asked], phases: Sequence[Int[np.ndarray, " _phase"]], budget: int, seed: int, folder: Path | None
 ) -> Iterator[list[Spooled]]:
     """Write everybody's trials to disk for as long as a training takes.
 
@@ -167,11 +168,17 @@ def _spool(asked: Asked, layout: Layout, path: Path) -> Spooled:
     order = np.argsort(layout.places(asked.clip), kind="stable")
     place = np.empty(len(order), int)
     place[order] = np.arange(len(order))
-    with path.open("wb") as file:
-        for here, responses in asked.pieces():
-            values = scaling(responses) * asked.weight
-            for position, row in zip(place[here].tolist(), values, strict=True):
-                os.pwrite(file.fileno(), row.data, position * row.nbytes)
+    try:
+        with path.open("wb") as file:
+            for here, responses in asked.pieces():
+                values = scaling(responses) * asked.weight
+                for position, row in zip(place[here].tolist(), values, strict=True):
+                    os.pwrite(file.fileno(), row.data, position * row.nbytes)
+    except OSError as error:
+        # Others write to the same disk.
+        if not is_disk_full(error):
+            raise
+        raise _full(path.parent, asked.bytes, 0) from error
     return Spooled(asked.subject, asked.space, asked.clip[order], scaling, asked.weight, path, layout)
 
 

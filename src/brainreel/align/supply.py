@@ -88,13 +88,8 @@ class Streamed:
     ) -> None:
         layout = data[0].members[0].layout
         self._data, self._layout, self._total, self._reader = data, layout, total, reader
-        # A space of its own may know only some of the clips.
-        known = np.unique(layout.places(distinct(data)))
-        self._known = known
-        phase = np.searchsorted(np.cumsum(layout.phases), known, side="right")
-        phases = [count for count in np.bincount(phase, minlength=len(layout.phases)).tolist() if count]
-        size = min(size, max(phases))
-        weight = -np.sort(-clip_bytes(data, layout.order[known]))
+        size = min(size, max(layout.phases))
+        weight = -np.sort(-clip_bytes(data, layout.order))
         # However unlucky the draw, no pool is larger than this.
         room = int(np.searchsorted(np.cumsum(weight), (layout.budget - weight[:size].sum()) / 2, side="right"))
         if room < size:
@@ -104,7 +99,7 @@ class Streamed:
                 expected=f"--memory-budget {told(least).replace(' ', '')} (three batches) or more than that",
                 do=f"give that instead of {told(layout.budget)}, or fewer --contrastive.clips-per-batch",
             )
-        self.batches = PooledBatches(phases, size, room, place)
+        self.batches = PooledBatches(layout.phases, size, room, place)
         self._pools: dict[tuple[int, int], Future[list[Pool]]] = {}
 
     def __call__(self, step: int) -> Batch:
@@ -119,13 +114,13 @@ class Streamed:
             # The pool before this one is let go before another is read.
             self._pools = {here: self._pools[here]}
             self._pools[following] = self._submit(following)
-        clips = np.sort(self._layout.order[self._known[batch.places]])
+        clips = np.sort(self._layout.order[batch.places])
         device = self._data[0].clip.device
         found = gather(pools, torch.from_numpy(clips), self._total)
         return clips, [(responses.to(device), where.to(device)) for responses, where in found]
 
     def _submit(self, pool: tuple[int, int]) -> Future[list[Pool]]:
-        places = self._known[self.batches.pool(*pool)]
+        places = self.batches.pool(*pool)
         return self._reader.submit(lambda: [read_pool(block, places) for block in self._data])
 
 

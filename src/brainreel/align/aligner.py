@@ -103,6 +103,8 @@ class Aligner:
 
     def _asked(self, store: Store, subject: str, rows: Int[np.ndarray, " trials"], offset: int) -> Asked:
         contexts = contexts_for(store, self.config.contexts)
+        # Widths first: they refuse a feature group that does not exist.
+        weight = np.concatenate([np.full(store.width(subject, c), c.weight, np.float32) for c in contexts])
         return Asked(
             store=store,
             person=subject,
@@ -111,7 +113,7 @@ class Aligner:
             subject=f"{store.name}/{subject}",
             space=space_name(store, subject, contexts),
             clip=store.clip_index(rows) + offset,
-            weight=np.concatenate([np.full(store.width(subject, c), c.weight, np.float32) for c in contexts]),
+            weight=weight,
         )
 
     @contextmanager

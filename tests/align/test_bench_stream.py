@@ -17,9 +17,8 @@ def test_it_prints_a_table_and_streaming_saves_memory(capsys, monkeypatch):
     assert result["batch_bytes"] == 64 * 2000 * 4
     assert result["ratio"] == pytest.approx(result["stream"]["steps_per_s"] / result["memory"]["steps_per_s"])
     assert result["floor_s"] > 0
-    # In memory the responses are held twice, 92 MiB.
-    assert result["memory"]["peak_memory_mib"] > 80
-    assert result["stream"]["peak_memory_mib"] < 60
+    # In memory the responses are held twice, 92 MiB; streamed, 6 MB of them. What the optimiser imports is in both.
+    assert result["memory"]["peak_memory_mib"] - result["stream"]["peak_memory_mib"] > 60
     printed = capsys.readouterr().out
     assert "streamed" in printed
     assert "budget 6 MB" in printed

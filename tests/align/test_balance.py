@@ -6,6 +6,7 @@ from brainreel.align.balance import DatasetBatches, batches_for, clips_by_datase
 from brainreel.align.batches import ClipBatches, gather, subject_weights
 from brainreel.align.examples import Block
 from brainreel.align.goals import Goals
+from brainreel.align.supply import supply
 
 LARGE, SMALL, FILM = 900, 40, 60
 
@@ -61,6 +62,17 @@ def test_a_balance_of_one_or_a_single_dataset_changes_nothing():
         batches, factors = batches_for(goals(), some, 50, balance, ("t", 1))
         assert isinstance(batches, ClipBatches)
         assert all(bool((factor == 1).all()) for factor in factors)
+
+
+def test_the_supply_of_a_training_in_memory_is_balanced():
+    with supply(blocks(), goals(), 100, 0.5, ("t",)) as (batch, factors):
+        batches, wanted = batches_for(goals(), blocks(), 100, 0.5, ("t",))
+        for step in (0, 7):
+            clips, trials = batch(step)
+            np.testing.assert_array_equal(clips, batches(step))
+            assert [len(where) for _, where in trials] == [1, 2, 1]
+        torch.testing.assert_close(factors, wanted)
+        assert len({float(factor[0]) for factor in factors}) == 3
 
 
 def test_every_clip_of_every_dataset_comes_up_and_windows_that_overlap_do_not_meet():

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from brainreel.cli import main as entry
 from brainreel.cli.main import COMMANDS, main
 from brainreel.cli.recipes import RECIPES
+from brainreel.errors import UsageError
 
 from .conftest import call, done, refused
 
@@ -236,6 +238,25 @@ def test_benchmarks_are_listed_and_measured(monkeypatch, tmp_path, read):
     monkeypatch.setattr(bench.importlib, "import_module", lambda name: SimpleNamespace(run=lambda: {"name": name}))
     assert bench.run("metrics", json=tmp_path / "bench.json") is None
     assert read(tmp_path / "bench.json") == {"name": "brainreel.bench.metrics"}
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("ingest", {"memory_budget": "1GB"}),
+        ("metrics", {"out": Path("x")}),
+        ("stream", {"weights": Path("x")}),
+        ("sandbox", {"batch": 4}),
+        ("sandbox-networks", {"workers": 2}),
+        ("stream", {"dry_run": True}),
+    ],
+)
+def test_flags_that_a_benchmark_does_not_have_are_refused(name, flag):
+    from brainreel.cli import bench
+
+    (key,) = flag
+    with pytest.raises(UsageError, match=f"the benchmark '{name}' has no --{key.replace('_', '-')}; leave it out"):
+        bench.run(name, **flag)
 
 
 def test_main_takes_the_processs_arguments(monkeypatch, capsys):

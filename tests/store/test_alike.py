@@ -5,6 +5,7 @@ import pytest
 
 from brainreel.cli.main import main
 from brainreel.store import Store, check, inspect
+from brainreel.store import writer as writing
 from brainreel.store.look_cache import cache_path, looks_of
 
 from .releases import picture, release, resized
@@ -81,7 +82,11 @@ def _people(folder, name, responses, **more):
     return release(folder, name, clips, [f"{name}0"], responses=responses, **more)
 
 
-def test_a_person_who_is_another_at_other_precision_scale_and_order_is_found(tmp_path):
+@pytest.mark.parametrize("chunk_bytes", [None, 3 * 64 * 2])
+def test_a_person_who_is_another_at_other_precision_scale_and_order_is_found(tmp_path, monkeypatch, chunk_bytes):
+    if chunk_bytes:
+        # Arrays of one to three trials a chunk: signatures are put together from pieces.
+        monkeypatch.setattr(writing, "_CHUNK_BYTES", chunk_bytes)
     rng = np.random.default_rng(4)
     real, other = rng.normal(size=(8, 64)), rng.normal(size=(8, 64))
     copy = (real[::-1] * 3 + 1).astype(np.float16)

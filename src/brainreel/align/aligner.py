@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from brainreel.align.balance import refuse_streamed
+from brainreel.align.budget import must_stream
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import Decoder, dump_decoder, load_decoder
-from brainreel.align.examples import Recording
+from brainreel.align.examples import Recording, Trials, read
 from brainreel.align.goals import Goals, goals_of
 from brainreel.align.origin import Origin, origin_of
+from brainreel.align.spool import Asked, spooled
 from brainreel.align.strategies import STRATEGIES, Known, Training
-from brainreel.cortex.standardise import fit_scaling
 from brainreel.cortex.windows import Context
 from brainreel.errors import ExperimentError, FoldError, UsageError, alternatives
 from brainreel.files import write_bytes
@@ -79,18 +82,19 @@ class Aligner:
         found = self._targets(opened, targets)
         folds = _folds(opened, folds)
         self.goals_, offsets, training = build_goals(opened, found, folds, fold)
-        recordings = []
+        asked = []
         for store, offset, train in zip(opened, offsets, training, strict=True):
             for subject in store.subjects:
                 if wanted(store, subject, subjects):
                     rows = store.rows(subject, train)
                     if len(rows):
-                        recordings.append(self.recording(store, subject, rows, offset))
+                        asked.append(self._asked(store, subject, rows, offset))
         check_subjects(opened, subjects)
-        if not recordings:
+        if not asked:
             raise FoldError(f"fold {fold} of {folds!r} has no training trials of these subjects", do="choose another")
-        given = Training(recordings, self.goals_, self.config, folder, self._device, known or {})
-        fitted = STRATEGIES[self.config.strategy](given)
+        with self._trials(asked, folder) as recordings:
+            given = Training(recordings, self.goals_, self.config, folder, self._device, known or {})
+            fitted = STRATEGIES[self.config.strategy](given)
         self.decoder_, self.also_ = fitted.decoder, fitted.also
         self.subjects_ = [recording.subject for recording in recordings]
         self.origin_ = origin_of(opened, found, recordings, folds, fold)
@@ -98,17 +102,36 @@ class Aligner:
 
     def recording(self, store: Store, subject: str, rows: Int[np.ndarray, " trials"], offset: int = 0) -> Recording:
         """Trials of one subject as stage 1 takes them; ``offset`` is the store's first row in the goals."""
+        return read(self._asked(store, subject, rows, offset))
+
+    def _asked(self, store: Store, subject: str, rows: Int[np.ndarray, " trials"], offset: int) -> Asked:
         contexts = contexts_for(store, self.config.contexts)
-        responses = store.responses(subject, rows, contexts)
+        # Widths first: they refuse a feature group that does not exist.
         weight = np.concatenate([np.full(store.width(subject, c), c.weight, np.float32) for c in contexts])
-        return Recording(
+        return Asked(
+            store=store,
+            person=subject,
+            rows=rows,
+            contexts=contexts,
             subject=f"{store.name}/{subject}",
             space=space_name(store, subject, contexts),
-            responses=responses,
             clip=store.clip_index(rows) + offset,
-            scaling=fit_scaling(responses),
             weight=weight,
         )
+
+    @contextmanager
+    def _trials(self, asked: Sequence[Asked], folder: Path | None) -> Iterator[Sequence[Trials]]:
+        """Everybody's training trials, in memory or, beyond the budget, on disk."""
+        response_bytes, budget = sum(one.bytes for one in asked), self.config.budget
+        if not must_stream(self.config.strategy, response_bytes, budget):
+            yield [read(one) for one in asked]
+            return
+        if self.config.strategy == "contrastive":
+            # Before everything is copied to disk.
+            refuse_streamed([one.subject for one in asked], self.config.contrastive.dataset_balance)
+        phases = self.goals_.phases(np.unique(np.concatenate([one.clip for one in asked])))
+        with spooled(asked, phases, budget or 0, self.config.seed, folder) as recordings:
+            yield recordings
 
     def embed(
         self,

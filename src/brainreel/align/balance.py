@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from brainreel.align.batches import ClipBatches, distinct
-from brainreel.align.examples import Block
+from brainreel.align.examples import Blocks
 from brainreel.align.goals import Goals
+from brainreel.errors import UsageError
 
 
 class DatasetBatches:
@@ -53,17 +54,17 @@ class DatasetBatches:
         return np.sort(np.concatenate([part(step) for part in self.parts.values()]))
 
 
-def clips_by_dataset(blocks: Sequence[Block]) -> dict[str, Int[np.ndarray, " clips"]]:
+def clips_by_dataset(blocks: Blocks) -> dict[str, Int[np.ndarray, " clips"]]:
     """dataset → the clips that its people saw; subjects are called ``dataset/subject``."""
     rows: dict[str, list[np.ndarray]] = {}
     for block in blocks:
         for subject, clip in zip(block.subjects, block.clip.cpu().numpy(), strict=True):
-            rows.setdefault(subject.split("/")[0], []).append(clip[clip >= 0])
+            rows.setdefault(dataset_of(subject), []).append(clip[clip >= 0])
     return {name: np.unique(np.concatenate(found)) for name, found in rows.items()}
 
 
 def batches_for(
-    goals: Goals, blocks: Sequence[Block], size: int, balance: float, place: tuple[int | str, ...]
+    goals: Goals, blocks: Blocks, size: int, balance: float, place: tuple[int | str, ...]
 ) -> tuple[ClipBatches | DatasetBatches, list[Float[Tensor, "subjects 1"]]]:
     """The batches of a training, and how much more a trial of each subject must count for the shares to hold.
 
@@ -72,15 +73,37 @@ def batches_for(
     """
     found = clips_by_dataset(blocks)
     if balance == 1 or len(found) == 1:
-        return ClipBatches(goals, distinct(blocks), size, place), [b.there.new_ones(len(b.subjects), 1) for b in blocks]
+        return ClipBatches(goals, distinct(blocks), size, place), evenly(blocks)
     batches = DatasetBatches(goals, found, size, balance, place)
     trials = dict.fromkeys(found, 0.0)
     for block in blocks:
         for subject, count in zip(block.subjects, block.there.sum(1).tolist(), strict=True):
-            trials[subject.split("/")[0]] += count
+            trials[dataset_of(subject)] += count
     # A clip that comes up in one of k steps counts k-fold when it does.
     factor = {name: trials[name] ** (balance - 1) * part.epoch_steps for name, part in batches.parts.items()}
     return batches, [
-        torch.tensor([[factor[subject.split("/")[0]]] for subject in block.subjects]).to(block.responses)
-        for block in blocks
+        torch.tensor([[factor[dataset_of(subject)]] for subject in block.subjects]).to(block.there) for block in blocks
     ]
+
+
+def evenly(blocks: Blocks) -> list[Float[Tensor, "subjects 1"]]:
+    """The factors of `batches_for` where every trial counts alike."""
+    return [block.there.new_ones(len(block.subjects), 1) for block in blocks]
+
+
+def refuse_streamed(subjects: Sequence[str], balance: float) -> None:
+    """Raise a UsageError where training on disk would have to share its batches among datasets.
+
+    A pool is a draw from all clips, so the clips of a small dataset are in it only now and then.
+    """
+    if balance != 1 and len(names := sorted({dataset_of(subject) for subject in subjects})) > 1:
+        raise UsageError(
+            f"--contrastive.dataset-balance {balance:g} of {' and '.join(names)} needs all responses in memory",
+            expected="--contrastive.dataset-balance 1 where responses exceed --memory-budget",
+            do="leave one of the two flags out",
+        )
+
+
+def dataset_of(subject: str) -> str:
+    """The dataset of somebody who is called ``dataset/subject``."""
+    return subject.split("/")[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from brainreel.align.examples import Block
+from brainreel.align.examples import Blocks
 from brainreel.align.goals import Goals
 from brainreel.training.randomness import generator
 
@@ -54,13 +55,27 @@ class ClipBatches:
         return np.sort(self._batches[within])
 
 
+@runtime_checkable
+class Pickable(Protocol):
+    """Trials in memory: a `Block`, or a pool of those on disk."""
+
+    @property
+    def clip(self) -> Int[Tensor, "subjects trials"]:
+        """Clips of trials; -1: padding."""
+        ...
+
+    def pick(self, columns: Int[Tensor, "subjects some"]) -> Float[Tensor, "subjects some features"]:
+        """Responses of some trials of every subject."""
+        ...
+
+
 def gather(
-    blocks: Sequence[Block], clips: Int[Tensor, " clips"], total: int
-) -> list[tuple[Float[Tensor, "subjects some features"], Int[Tensor, "subjects some"]]]:
+    blocks: Sequence[Pickable], clips: Int[Tensor, " clips"], total: int
+) -> list[tuple[Float[Tensor, "subjects some _features"], Int[Tensor, "subjects some"]]]:
     """Each block's trials of some clips, and the position of their clip in ``clips`` (-1: padding).
 
     Args:
-        blocks: All training trials.
+        blocks: All training trials, or at least those of the clips.
         clips: Clips of the batch.
         total: Number of clips that exist.
     """
@@ -72,12 +87,11 @@ def gather(
         width = max(1, int((where >= 0).sum(1).max()))
         # Trials of the batch first, in their own order.
         columns = torch.argsort((where < 0).to(torch.int8), dim=1, stable=True)[:, :width]
-        index = columns[..., None].expand(-1, -1, block.responses.shape[-1])
-        out.append((block.responses.gather(1, index), where.gather(1, columns)))
+        out.append((block.pick(columns), where.gather(1, columns)))
     return out
 
 
-def subject_weights(blocks: Sequence[Block], balance: float) -> list[Float[Tensor, "subjects 1"]]:
+def subject_weights(blocks: Blocks, balance: float) -> list[Float[Tensor, "subjects 1"]]:
     """A trial's weight, so that a subject with n trials counts n ** balance in all; 1 on average over trials."""
     counts = [block.there.sum(1) for block in blocks]
     everything = torch.cat(counts)
@@ -85,7 +99,7 @@ def subject_weights(blocks: Sequence[Block], balance: float) -> list[Float[Tenso
     return [(count ** (balance - 1) * norm)[:, None] for count in counts]
 
 
-def distinct(blocks: Sequence[Block]) -> Int[np.ndarray, " clips"]:
+def distinct(blocks: Blocks) -> Int[np.ndarray, " clips"]:
     """The clips that occur in the blocks."""
     return np.unique(np.concatenate([block.clip[block.clip >= 0].cpu().numpy() for block in blocks]))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from brainreel.align.budget import parse_bytes
 from brainreel.cortex.windows import Context
 
 StrategyName = Literal["contrastive", "consensus", "ridge", "pooled-ridge"]
@@ -77,6 +78,23 @@ class AlignConfig(BaseModel):
     consensus: ConsensusConfig = ConsensusConfig()
     ridge: RidgeConfig = RidgeConfig()
     seed: int = 0
+    memory_budget: str | None = Field(
+        default=None,
+        description="of training responses (2GB, 500MiB): more than that is read from disk while training; default: "
+        "all are held in memory",
+    )
+
+    @field_validator("memory_budget")
+    @classmethod
+    def _is_an_amount(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_bytes(text)
+        return text
+
+    @property
+    def budget(self) -> int | None:
+        """The memory budget in bytes."""
+        return None if self.memory_budget is None else parse_bytes(self.memory_budget)
 
     def affecting(self) -> dict[str, Any]:
         """The settings that the result of this strategy depends on, as JSON: another one's may change freely."""
@@ -84,4 +102,6 @@ class AlignConfig(BaseModel):
             self.strategy, {"ridge", "gap_s"}
         )
         unused = {"contrastive", "consensus", "ridge", "gap_s"} - used
+        # Which trials meet in a batch depends on what fits in memory.
+        unused |= {"memory_budget"} if self.memory_budget is None else set()
         return self.model_dump(mode="json", exclude=unused)

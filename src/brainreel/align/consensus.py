@@ -20,14 +20,14 @@ from torch.nn.functional import normalize
 
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import LinearDecoder
-from brainreel.align.examples import Block, Recording, blocks, scalings_of, spaces_of
+from brainreel.align.examples import Block, Trials, in_memory, scalings_of, spaces_of
 from brainreel.align.goals import Goals
 from brainreel.align.refit import clip_sums, mean_of_others, pad, ridge_solve
 from brainreel.align.soloists import solo_blocks
 
 
 def fit_consensus(
-    recordings: Sequence[Recording],
+    recordings: Sequence[Trials],
     goals: Goals,
     config: AlignConfig,
     folder: Path | None = None,
@@ -48,7 +48,7 @@ def fit_consensus(
     Returns:
         The decoder, and the soloists (the same object for a single person).
     """
-    data = blocks(recordings, device or torch.device("cpu"))
+    data = in_memory(recordings, device or torch.device("cpu"))
     weights = {recording.space: recording.weight for recording in recordings}
     if soloists is None:
         alone = solo_blocks(data, goals, config.contrastive, config.seed, folder)

@@ -11,22 +11,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from brainreel.align.balance import batches_for
-from brainreel.align.batches import gather, overlap_tensor, subject_weights
+from brainreel.align.batches import overlap_tensor, subject_weights
 from brainreel.align.config import AlignConfig, ContrastiveConfig
 from brainreel.align.decoders import NetworkDecoder
-from brainreel.align.examples import Block, Recording, blocks
+from brainreel.align.examples import Block, Blocks, DiskBlock, Trials, blocks
 from brainreel.align.goals import Goals
 from brainreel.align.losses import contrastive_loss, mse_loss
 from brainreel.align.network import AlignNetwork
 from brainreel.align.refit import clip_sums, mean_of_others, pad, solve_adapter
+from brainreel.align.refit_pieces import mean_latents_in_pieces, refit_in_pieces
+from brainreel.align.supply import Supply, supply
 from brainreel.training.accumulate import accumulated
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 
 
 def fit_contrastive(
-    recordings: Sequence[Recording],
+    recordings: Sequence[Trials],
     goals: Goals,
     config: AlignConfig,
     folder: Path | None = None,
@@ -46,7 +47,7 @@ def fit_contrastive(
     """
     device = device or torch.device("cpu")
     data = blocks(recordings, device)
-    spaces = {block.space: (len(block.subjects), block.responses.shape[-1]) for block in data}
+    spaces = {block.space: (len(block.subjects), block.features) for block in data}
     settings = config.contrastive
     shape = {
         "spaces": spaces,
@@ -91,16 +92,29 @@ def fit_contrastive(
 
 def fit_network(
     network: AlignNetwork,
-    data: Sequence[Block],
+    data: Blocks,
     goals: Goals,
     settings: ContrastiveConfig,
     place: tuple[int | str, ...],
     folder: Path | None,
 ) -> list[dict[str, int | float]]:
     """Train one network in place; returns the learning curve."""
+    with supply(data, goals, settings.clips_per_batch, settings.dataset_balance, place) as (batches, factors):
+        weights = [w * f for w, f in zip(subject_weights(data, settings.balance), factors, strict=True)]
+        return _fit(network, data, batches, weights, goals, settings, place, folder)
+
+
+def _fit(
+    network: AlignNetwork,
+    data: Blocks,
+    batches: Supply,
+    weights: Sequence[Float[Tensor, "subjects 1"]],
+    goals: Goals,
+    settings: ContrastiveConfig,
+    place: tuple[int | str, ...],
+    folder: Path | None,
+) -> list[dict[str, int | float]]:
     device = network.log_temperature.device
-    batches, factors = batches_for(goals, data, settings.clips_per_batch, settings.dataset_balance, place)
-    weights = [w * f for w, f in zip(subject_weights(data, settings.balance), factors, strict=True)]
     values = goals.tensor(device)
     pieces = [
         (index, slice(start, start + (settings.subjects_at_once or len(block.subjects))))
@@ -109,9 +123,8 @@ def fit_network(
     ]
 
     def batch_loss(step: int) -> Tensor:
-        clips = batches(step)
+        clips, trials = batches(step)
         chosen = torch.from_numpy(clips).to(device)
-        trials = gather(data, chosen, len(values))
         clip = torch.cat([where.flatten() for _, where in trials])
         weight = torch.cat(
             [(w * torch.ones_like(where)).flatten() for w, (_, where) in zip(weights, trials, strict=True)]
@@ -140,20 +153,23 @@ def fit_network(
 
 
 @torch.no_grad()
-def refit(network: AlignNetwork, data: Sequence[Block], clips: int, settings: ContrastiveConfig) -> AlignNetwork:
+def refit(network: AlignNetwork, data: Blocks, clips: int, settings: ContrastiveConfig) -> AlignNetwork:
     """A copy whose adapters are ridges towards the mean latent of the other subjects, the common map as prior.
 
     One round is one step of generalised Procrustes-like alternation (Haxby et al. 2011's hyperalignment, with a
     ridge in the place of the rotation); the trunk stays as it was trained.
     """
     network = copy.deepcopy(network)
-    longest = max(block.clip.shape[1] for block in data)
-    clip = torch.cat([pad(block.clip[..., None], longest, -1)[..., 0] for block in data])
-    sizes = [len(block.subjects) for block in data]
+    if disk := [block for block in data if isinstance(block, DiskBlock)]:
+        return refit_in_pieces(network, disk, clips, settings.refit_penalty, settings.refit_rounds)
+    memory = [block for block in data if isinstance(block, Block)]
+    longest = max(block.clip.shape[1] for block in memory)
+    clip = torch.cat([pad(block.clip[..., None], longest, -1)[..., 0] for block in memory])
+    sizes = [len(block.subjects) for block in memory]
     for _ in range(settings.refit_rounds):
-        latent = torch.cat([pad(network.adapter(block.space)(block.responses), longest, 0) for block in data])
+        latent = torch.cat([pad(network.adapter(block.space)(block.responses), longest, 0) for block in memory])
         goal, there = mean_of_others(latent, clip, clips)
-        for block, mine, known in zip(data, goal.split(sizes), there.split(sizes), strict=True):
+        for block, mine, known in zip(memory, goal.split(sizes), there.split(sizes), strict=True):
             adapter = network.adapter(block.space)
             trials = block.clip.shape[1]
             solved = solve_adapter(
@@ -167,10 +183,12 @@ def refit(network: AlignNetwork, data: Sequence[Block], clips: int, settings: Co
 
 
 @torch.no_grad()
-def mean_latents(network: AlignNetwork, data: Sequence[Block], clips: int) -> Float[Tensor, "clips latent"]:
+def mean_latents(network: AlignNetwork, data: Blocks, clips: int) -> Float[Tensor, "clips latent"]:
     """The mean over subjects of each clip's latent; NaN for clips that nobody saw."""
+    if disk := [block for block in data if isinstance(block, DiskBlock)]:
+        return mean_latents_in_pieces(network, disk, clips)
     total, seen = torch.zeros(()), torch.zeros(())
-    for block in data:
+    for block in [block for block in data if isinstance(block, Block)]:
         sums, counts = clip_sums(network.adapter(block.space)(block.responses), block.clip, clips)
         total = total + (sums / counts.clamp(min=1)[..., None]).sum(0)
         seen = seen + (counts > 0).sum(0)

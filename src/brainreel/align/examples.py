@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from brainreel.align.spool import Asked, Spooled
 from brainreel.cortex.standardise import Scaling, fit_scaling
 from brainreel.errors import UsageError
 
@@ -35,6 +36,11 @@ class Recording:
     weight: Float[np.ndarray, " features"]
 
     @property
+    def features(self) -> int:
+        """Number of features of a trial."""
+        return self.responses.shape[1]
+
+    @property
     def standardised(self) -> Float[np.ndarray, "trials features"]:
         """What adapters and ridges see."""
         return self.scaling(self.responses) * self.weight
@@ -43,6 +49,16 @@ class Recording:
         """Some of the trials, standardised by their own statistics."""
         responses = self.responses[trials]
         return replace(self, responses=responses, clip=self.clip[trials], scaling=fit_scaling(responses))
+
+
+def read(asked: Asked) -> Recording:
+    """Trials of one subject, in memory, standardised by their own statistics."""
+    responses = asked.store.responses(asked.person, asked.rows, asked.contexts)
+    return Recording(asked.subject, asked.space, responses, asked.clip, fit_scaling(responses), asked.weight)
+
+
+Trials = Recording | Spooled
+"""One subject's trials, in memory or on disk."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +71,74 @@ class Block:
     clip: Int[Tensor, "subjects trials"]
 
     @property
+    def features(self) -> int:
+        """Number of features of a trial."""
+        return self.responses.shape[-1]
+
+    @property
     def there(self) -> Float[Tensor, "subjects trials"]:
         """1 where there is a trial, 0 where there is padding."""
-        return (self.clip >= 0).to(self.responses.dtype)
+        return (self.clip >= 0).to(torch.float32)
+
+    def pick(self, columns: Int[Tensor, "subjects some"]) -> Float[Tensor, "subjects some features"]:
+        """Some trials of every subject."""
+        subjects, trials = self.clip.shape
+        first = trials * torch.arange(subjects, device=columns.device)[:, None]
+        return self.responses.flatten(0, 1)[first + columns]
 
 
-def blocks(recordings: Sequence[Recording], device: torch.device | str = "cpu") -> list[Block]:
-    """Standardise recordings and stack those of each space, in the order in which spaces first appear."""
+@dataclass(frozen=True)
+class DiskBlock:
+    """A `Block` whose responses are on disk: the same clips, no responses."""
+
+    space: str
+    members: tuple[Spooled, ...]
+    clip: Int[Tensor, "subjects trials"]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Names of the subjects."""
+        return tuple(member.subject for member in self.members)
+
+    @property
+    def features(self) -> int:
+        """Number of features of a trial."""
+        return self.members[0].features
+
+    @property
+    def there(self) -> Float[Tensor, "subjects trials"]:
+        """1 where there is a trial, 0 where there is padding."""
+        return (self.clip >= 0).to(torch.float32)
+
+
+Blocks = Sequence[Block] | Sequence[DiskBlock]
+
+
+def blocks(recordings: Sequence[Trials], device: torch.device | str = "cpu") -> list[Block] | list[DiskBlock]:
+    """One block per space, in the order in which spaces first appear; recordings in memory are standardised."""
+    spaces = by_space(recordings).items()
+    if isinstance(recordings[0], Spooled):
+        return [_on_disk(space, [m for m in members if isinstance(m, Spooled)], device) for space, members in spaces]
+    return [_stack(space, members, device) for space, members in spaces]
+
+
+def in_memory(recordings: Sequence[Trials], device: torch.device | str = "cpu") -> list[Block]:
+    """`blocks` of recordings in memory, for what does not stream."""
     return [_stack(space, members, device) for space, members in by_space(recordings).items()]
 
 
-def by_space(recordings: Sequence[Recording]) -> dict[str, list[Recording]]:
+def by_space(recordings: Sequence[Trials]) -> dict[str, list[Trials]]:
     """The recordings of each space, in the order in which spaces first appear.
 
     Raises:
         UsageError: if a space has several widths.
     """
-    out: dict[str, list[Recording]] = {}
+    out: dict[str, list[Trials]] = {}
     for recording in recordings:
         first = out.setdefault(recording.space, [recording])[0]
         if first is recording:
             continue
-        one, other = (r.responses.shape[1] for r in (first, recording))
+        one, other = first.features, recording.features
         if one != other:
             raise UsageError(
                 f"{recording.subject} has {other} features in the space {recording.space!r}, "
@@ -88,29 +150,35 @@ def by_space(recordings: Sequence[Recording]) -> dict[str, list[Recording]]:
     return out
 
 
-def _stack(space: str, members: Sequence[Recording], device: torch.device | str) -> Block:
-    longest = max(len(member.clip) for member in members)
-    features = members[0].responses.shape[1]
-    responses = np.zeros((len(members), longest, features), np.float32)
-    clip = np.full((len(members), longest), -1)
+def _stack(space: str, members: Sequence[Trials], device: torch.device | str) -> Block:
+    clip = padded([member.clip for member in members], -1)
+    responses = np.zeros((*clip.shape, members[0].features), np.float32)
     # A loop over subjects, once per training, is how ragged recordings become one array.
     for row, member in enumerate(members):
         responses[row, : len(member.clip)] = member.standardised
-        clip[row, : len(member.clip)] = member.clip
-    return Block(
-        space,
-        tuple(member.subject for member in members),
-        torch.from_numpy(responses).to(device),
-        torch.from_numpy(clip).to(device),
-    )
+    subjects = tuple(member.subject for member in members)
+    return Block(space, subjects, torch.from_numpy(responses).to(device), torch.from_numpy(clip).to(device))
 
 
-def scalings_of(recordings: Sequence[Recording]) -> dict[str, Scaling]:
+def _on_disk(space: str, members: Sequence[Spooled], device: torch.device | str) -> DiskBlock:
+    clip = torch.from_numpy(padded([member.clip for member in members], -1))
+    return DiskBlock(space, tuple(members), clip.to(device))
+
+
+def padded(rows: Sequence[Int[np.ndarray, " _some"]], fill: int) -> Int[np.ndarray, "rows longest"]:
+    """Rows of different lengths as one array, ``fill`` after their ends."""
+    out = np.full((len(rows), max(map(len, rows))), fill)
+    for row, values in enumerate(rows):
+        out[row, : len(values)] = values
+    return out
+
+
+def scalings_of(recordings: Sequence[Trials]) -> dict[str, Scaling]:
     """subject → scaling."""
     return {recording.subject: recording.scaling for recording in recordings}
 
 
-def spaces_of(recordings: Sequence[Recording]) -> dict[str, str]:
+def spaces_of(recordings: Sequence[Trials]) -> dict[str, str]:
     """subject → space."""
     return {recording.subject: recording.space for recording in recordings}
 

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from pydantic import BaseModel, ConfigDict
 
 from brainreel.align.decoders import Decoder, LinearDecoder, NetworkDecoder
-from brainreel.align.examples import Recording
+from brainreel.align.examples import Trials
 from brainreel.align.goals import goals_of
 from brainreel.errors import UsageError
 from brainreel.store.reader import Store
@@ -69,7 +69,7 @@ class Origin(BaseModel):
 def origin_of(
     stores: Sequence[Store],
     targets: Sequence[Targets],
-    recordings: Sequence[Recording],
+    recordings: Sequence[Trials],
     folds: str | Mapping[str, str] | None,
     fold: int,
 ) -> Origin:

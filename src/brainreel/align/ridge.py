@@ -15,26 +15,36 @@ from himalaya.scoring import correlation_score
 from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
+from brainreel.align.budget import refuse_beyond
 from brainreel.align.config import AlignConfig
 from brainreel.align.decoders import LinearDecoder
-from brainreel.align.examples import Recording, by_space, scalings_of, spaces_of
+from brainreel.align.examples import Trials, by_space, scalings_of, spaces_of
 from brainreel.align.goals import Goals
+from brainreel.align.spool import Spooled
 from brainreel.errors import FoldError
 from brainreel.progress import track
 
 # So many times more trials than features, and normal equations are the cheaper way.
 _TALL = 4
+_RIDGE_COPIES = 6
 
 
-def fit_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
+def fit_ridge(recordings: Sequence[Trials], goals: Goals, config: AlignConfig) -> LinearDecoder:
     """One ridge per subject (himalaya, Dupré la Tour et al. 2022); penalties from inner contiguous folds."""
     maps = {}
     for recording in track(recordings, "ridge per subject"):
+        # One subject at a time; the solver needs all their trials, and copies of them.
+        refuse_beyond(
+            config.budget if isinstance(recording, Spooled) else None,
+            _RIDGE_COPIES * 4 * len(recording.clip) * recording.features,
+            f"the ridge of {recording.subject}",
+            "raise it, or use --strategy contrastive",
+        )
         maps[recording.subject] = _ridge([recording], goals, config)
     return LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps)
 
 
-def fit_pooled_ridge(recordings: Sequence[Recording], goals: Goals, config: AlignConfig) -> LinearDecoder:
+def fit_pooled_ridge(recordings: Sequence[Trials], goals: Goals, config: AlignConfig) -> LinearDecoder:
     """One ridge for all subjects of each space, trials concatenated: it needs no data of a newcomer."""
     maps, newcomers = {}, {}
     for space, members in by_space(recordings).items():
@@ -43,7 +53,7 @@ def fit_pooled_ridge(recordings: Sequence[Recording], goals: Goals, config: Alig
     return LinearDecoder(scalings_of(recordings), spaces_of(recordings), maps, newcomers)
 
 
-def _ridge(members: Sequence[Recording], goals: Goals, config: AlignConfig) -> Float[np.ndarray, "features_1 dim"]:
+def _ridge(members: Sequence[Trials], goals: Goals, config: AlignConfig) -> Float[np.ndarray, "features_1 dim"]:
     """Weights over a last row of zeros, the place of the intercept.
 
     Zero is the mean target of the training clips of everybody. Whom an intercept says more about is the trials: it is
@@ -107,9 +117,7 @@ def _tall_ridge(
     return weights.numpy()
 
 
-def _with_weights(
-    slopes: Float[np.ndarray, "features dim"], recording: Recording
-) -> Float[np.ndarray, "features_1 dim"]:
+def _with_weights(slopes: Float[np.ndarray, "features dim"], recording: Trials) -> Float[np.ndarray, "features_1 dim"]:
     """Slopes times the features' weights, since decoders see responses that are only standardised; no intercept."""
     return np.pad(slopes * recording.weight[:, None], ((0, 1), (0, 0))).astype(np.float32)
 

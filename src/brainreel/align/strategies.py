@@ -12,7 +12,7 @@ from brainreel.align.config import AlignConfig
 from brainreel.align.consensus import fit_consensus
 from brainreel.align.contrastive import fit_contrastive
 from brainreel.align.decoders import Decoder, LinearDecoder
-from brainreel.align.examples import Recording
+from brainreel.align.examples import Trials
 from brainreel.align.goals import Goals
 from brainreel.align.ridge import fit_pooled_ridge, fit_ridge
 
@@ -24,7 +24,7 @@ Known = Mapping[str, Decoder]
 class Training:
     """What every strategy is given: training trials of all subjects, their targets, and where and how to learn."""
 
-    recordings: Sequence[Recording]
+    recordings: Sequence[Trials]
     goals: Goals
     config: AlignConfig
     folder: Path | None

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "ingest": "ingest",
     "sandbox": "sandbox",
     "sandbox-networks": "sandbox_networks",
+    "stream": "stream",
 }
 """Name → module of `brainreel.bench` whose ``run() -> dict`` measures it and prints a table.
 
@@ -33,12 +34,20 @@ def run(
     name: Annotated[Positional[str | None], arg(metavar="NAME", help="which; default: a list")] = None,
     *,
     clips: Annotated[
-        int | None, arg(metavar="N", help="how many; the docs quote 1200 (metrics), 1102 (ingest), 200 (sandbox)")
+        int | None,
+        arg(
+            metavar="N",
+            help="how many; the docs quote 1200 (metrics), 1102 (ingest), 200 (sandbox), 2048 (stream)",
+        ),
     ] = None,
     out: Annotated[Path | None, arg(metavar="DIR", help="sandbox: the experiment's folder")] = None,
     weights: Annotated[
         Path | None, arg(metavar="DIR", help="sandbox: its networks; default: those installed with the package")
     ] = None,
+    vertices: Annotated[int | None, arg(metavar="N", help="stream: of a response")] = None,
+    batch: Annotated[int | None, arg(metavar="N", help="stream: trials of a step")] = None,
+    latent: Annotated[int | None, arg(metavar="N", help="stream: width of the adapters")] = None,
+    memory_budget: Annotated[str | None, arg(metavar="BYTES", help="stream: of the streamed training")] = None,
     workers: Workers = None,
     dry_run: DryRun = False,
     json: Json = None,
@@ -49,15 +58,24 @@ def run(
         return
     if name not in BENCHMARKS:
         raise UsageError(f"there is no benchmark {alternatives(name, BENCHMARKS)}")
-    bench = importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}")
-    asked = {"clips": clips, "out": out, "weights": weights, "workers": workers}
+    asked = {
+        "clips": clips,
+        "out": out,
+        "weights": weights,
+        "vertices": vertices,
+        "batch": batch,
+        "latent": latent,
+        "memory_budget": memory_budget,
+        "workers": workers,
+    }
     given = {key: value for key, value in asked.items() if value is not None}
+    bench = importlib.import_module(f"brainreel.bench.{BENCHMARKS[name]}")
     takes = inspect.signature(bench.run).parameters
-    stray = [f"--{key}" for key in given if key not in takes]
+    stray = [key for key in given if key not in takes]
     if dry_run and not hasattr(bench, "outlook"):
-        stray.append("--dry-run")
+        stray.append("dry_run")
     if stray:
-        raise UsageError(f"{stray[0]} for the benchmark {name!r}", expected="a flag that it has", do="leave it out")
+        raise UsageError(f"the benchmark {name!r} has no --{stray[0].replace('_', '-')}", do="leave it out")
     if hasattr(bench, "outlook"):
         from brainreel.cli.run import foretell
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from brainreel.align.budget import COPIES
 from brainreel.align.config import AlignConfig
 from brainreel.align.jobs import AlignJob
 from brainreel.files import walk
@@ -79,7 +80,7 @@ def align_cost(job: AlignJob, size: Size) -> Cost:
         people = len(group.train)
         one = _COSTS[job.config.strategy](job.config, people, size)
         predictions = 4.0 * size.dim * size.trials / 8 * max(people, len(group.newcomers) * max(1, len(job.minutes)))
-        total = total.then(Cost(one.seconds + GROUP_S, 3 * predictions, one.memory_bytes))
+        total = total.then(Cost(one.seconds + GROUP_S, 3 * predictions + one.disk_bytes, one.memory_bytes))
     kept = _parameters(job.config, len(job.groups[0].train), size) if len(job.groups) == 1 else 0.0
     return total.then(Cost(0.0, 4.0 * kept, 0.0))
 
@@ -148,8 +149,11 @@ def _network(config: AlignConfig, people: int, size: Size) -> Cost:
     step = STEP_S + parameters / settings.members * PARAMETER_S + 6.0 * batch * width / FLOPS
     solved = settings.refit_rounds * people * _solve_flops(size, settings.latent) / FLOPS if settings.refit else 0.0
     data = 4.0 * people * size.trials * (size.features + settings.latent)
-    memory = START_BYTES + 4 * 4.0 * parameters + 3 * data
-    return Cost(settings.members * ((settings.steps + settings.polish_steps) * step + solved), 0.0, memory)
+    held, spooled = 3 * data, 0.0
+    if config.budget is not None and COPIES * data > config.budget:
+        held, spooled = float(config.budget), 4.0 * people * size.trials * size.features
+    memory = START_BYTES + 4 * 4.0 * parameters + held
+    return Cost(settings.members * ((settings.steps + settings.polish_steps) * step + solved), spooled, memory)
 
 
 def _ridge(config: AlignConfig, people: int, size: Size) -> Cost:

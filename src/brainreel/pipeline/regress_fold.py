@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from brainreel.align.aligner import Aligner, contexts_for
+from brainreel.align.budget import COPIES, refuse_beyond
 from brainreel.align.goals import Goals, goals_of
 from brainreel.align.jobs import whose
 from brainreel.files import write_json, write_tsv
@@ -179,11 +180,22 @@ def unseen_embeddings(
     folder: Path,
 ) -> list[Float[np.ndarray, "_trials dim"]]:
     """Everybody's training embeddings in the order of `embed_trials`, by decoders that do not know the clip."""
-    recordings = []
-    starts = np.cumsum([0, *(len(store.clips) for store in stores)])
+    asked, needed = [], 0
     for name in aligner.subjects_:
         store, subject = whose(name, stores)
         rows, _ = rows_by_clip(store, subject, "train", folds, fold)
+        asked.append((store, subject, rows))
+        contexts = contexts_for(store, aligner.config.contexts)
+        needed += COPIES * 4 * len(rows) * sum(store.width(subject, context) for context in contexts)
+    refuse_beyond(
+        aligner.config.budget,
+        needed,
+        "training stage 1 again without parts of the clips does not stream: it",
+        "train stage 1 with a larger --memory-budget, or stage 2 with --crossfit 0",
+    )
+    recordings = []
+    starts = np.cumsum([0, *(len(store.clips) for store in stores)])
+    for store, subject, rows in asked:
         offset = int(starts[[other.name for other in stores].index(store.name)])
         recordings.append(aligner.recording(store, subject, rows, offset))
     goals = _goals(stores, spoken, aligner)

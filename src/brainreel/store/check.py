@@ -12,10 +12,11 @@ import numpy as np
 from brainreel.errors import BrainreelError
 from brainreel.files import sha256, walk
 from brainreel.store.alike import Likeness, likeness_of
+from brainreel.store.arrays import array_pieces
 from brainreel.store.leaks import leaks, leaks_across
 from brainreel.store.people import Signature, compact, copies, same_people, signature
 from brainreel.store.problems import Problem
-from brainreel.store.reader import CHECKSUMS, Store, read_array
+from brainreel.store.reader import CHECKSUMS, Store
 from brainreel.store.structure import arrays, misfits
 
 
@@ -117,20 +118,30 @@ def _misfits(store: Store) -> Iterator[Problem]:
 
 def _responses(store: Store, number: int, people: list[Signature]) -> Iterator[Problem]:
     """Bad values; what is read once for that also gives the signature of everybody, into ``people``."""
-    first, parts = store.manifest.groups[0], {}
-    for group, name, _ in arrays(store):
-        values = read_array(store.root / f"{group}.zarr" / name)
-        if not np.isfinite(values).all():
+    main, parts = store.manifest.groups[0], {}
+    for group, name, array in arrays(store):
+        subject = name.split("/")[0]
+        finite, constant = True, np.True_
+        first: np.ndarray | None = None
+        kept: list[np.ndarray] = []
+        # A chunk at a time: a store may be larger than memory.
+        for values in array_pieces(store.root / f"{group}.zarr" / name, array.chunks[0]):
+            first = values[0] if first is None else first
+            finite = finite and bool(np.isfinite(values).all())
+            constant = constant & (values == first).all(axis=0)
+            if group == main:
+                kept.append(compact(store, group, subject, values))
+        if not finite:
             yield Problem(
                 store.name, "non-finite", f"{group}/{name} holds NaN or infinite values; mask them at ingest."
             )
-        elif len(values) > 1 and (constant := int((values == values[0]).all(axis=0).sum())):
+        elif array.shape[0] > 1 and (still := int(constant.sum())):
             yield Problem(
-                store.name, "constant-vertices", f"{group}/{name} has {constant} vertices that never change; drop them."
+                store.name, "constant-vertices", f"{group}/{name} has {still} vertices that never change; drop them."
             )
-        elif group == first:
-            parts.setdefault(name.split("/")[0], []).append(compact(store, group, name.split("/")[0], values))
-    people += [signature(store, number, first, subject, found) for subject, found in parts.items()]
+        elif kept:
+            parts.setdefault(subject, []).extend(kept)
+    people += [signature(store, number, main, subject, found) for subject, found in parts.items()]
 
 
 def _repetitions(store: Store) -> Iterator[Problem]:

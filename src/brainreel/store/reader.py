@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
 from jaxtyping import Float, Int
 from pydantic import ValidationError
 
 from brainreel.cortex.windows import Context, windowed_means
 from brainreel.errors import FoldError, StoreError, UsageError, alternatives
 from brainreel.files import read_tsv
+from brainreel.store.arrays import AGAIN, read_array
 from brainreel.store.folds import LAST_RUNS, ROLES, last_runs
 from brainreel.store.manifest import SCHEMA, Manifest
 
@@ -27,7 +27,6 @@ CLIP_TEXT = ("clip_id", "path", "stimulus", "captions", "caption_weights", "sha2
 TRIAL_TEXT = ("subject", "session", "run", "clip_id")
 # What a store keeps of the arrays it has read: all of Sherlock (50 MB), a few subjects of a whole-cortex release.
 _KEEP_BYTES = 512 << 20
-_AGAIN = "run `brainreel check`, then ingest the dataset again"
 
 
 class Store:
@@ -127,7 +126,7 @@ class Store:
             raise StoreError(
                 f"{self.root}/folds/{name}.tsv does not give every trial a role",
                 expected=f"{len(self.trials)} rows of {', '.join(ROLES)}",
-                do=_AGAIN,
+                do=AGAIN,
             )
         self._folds[name] = table
         return table
@@ -151,7 +150,7 @@ class Store:
         found = self.clip_of_trial[rows]
         if (found < 0).any():
             unknown = self.trials["clip_id"].to_numpy()[rows][found < 0][0]
-            raise StoreError(f"store {self.name!r} has no clip {unknown!r}, but trials of it", do=_AGAIN)
+            raise StoreError(f"store {self.name!r} has no clip {unknown!r}, but trials of it", do=AGAIN)
         return found
 
     @cached_property
@@ -159,7 +158,7 @@ class Store:
         """For every trial, the row of its clip in the clips table; -1 if there is no such clip."""
         clips = pd.Index(self.clips["clip_id"])
         if not clips.is_unique:
-            raise StoreError(f"{self.root}/clips.tsv lists a clip twice", expected="each clip once", do=_AGAIN)
+            raise StoreError(f"{self.root}/clips.tsv lists a clip twice", expected="each clip once", do=AGAIN)
         return np.asarray(clips.get_indexer(pd.Index(self.trials["clip_id"])))
 
     def responses(
@@ -180,11 +179,9 @@ class Store:
             UsageError: if a row is another subject's, or a context asks for what the store does not have.
         """
         contexts = contexts or (Context(group=self.manifest.groups[0]),)
-        own = self.rows(subject)
-        if not np.isin(rows, own).all():
-            raise UsageError(f"some of the rows are not trials of {subject!r}", expected="rows of `Store.rows`")
+        order = self.order(subject, rows)
         if self.manifest.kind == "event":
-            return self._events(subject, np.searchsorted(own, rows), contexts)
+            return self._events(subject, order, contexts)
         trials = self.trials.iloc[rows]
         run = trials["run"].to_numpy(dtype=str)
         onset_s, duration_s = trials["onset_s"].to_numpy(dtype=float), trials["duration_s"].to_numpy(dtype=float)
@@ -215,10 +212,12 @@ class Store:
         self.space(group, subject)
         return self._array(f"{group}.zarr/{subject}/{run}")
 
-    def _events(
-        self, subject: str, order: Int[np.ndarray, " trials"], contexts: Sequence[Context]
-    ) -> Float[np.ndarray, "trials features"]:
-        parts = []
+    def event_arrays(self, subject: str, contexts: Sequence[Context]) -> list[str]:
+        """Where the arrays of an event release lie that contexts ask for, below the store's root.
+
+        Raises:
+            UsageError: if a context asks for what the store does not have.
+        """
         for context in contexts:
             if context.model_copy(update={"group": "bold", "weight": 1.0}) != Context():
                 raise UsageError(
@@ -227,15 +226,41 @@ class Store:
                     do="leave them out",
                 )
             self.space(context.group, subject)
-            values = self._array(f"{context.group}.zarr/{subject}")
-            if len(order) and order.max() >= len(values):
-                raise StoreError(
-                    f"{self.root}/{context.group}.zarr/{subject} has {len(values)} rows",
-                    expected=f"{len(self.rows(subject))}, as trials.tsv has",
-                    do=_AGAIN,
-                )
+        return [f"{context.group}.zarr/{subject}" for context in contexts]
+
+    def order(self, subject: str, rows: Int[np.ndarray, " trials"]) -> Int[np.ndarray, " trials"]:
+        """The places of trials among the subject's own.
+
+        Raises:
+            UsageError: if a row is another subject's.
+        """
+        own = self.rows(subject)
+        if not np.isin(rows, own).all():
+            raise UsageError(f"some of the rows are not trials of {subject!r}", expected="rows of `Store.rows`")
+        return np.searchsorted(own, rows)
+
+    def _events(
+        self, subject: str, order: Int[np.ndarray, " trials"], contexts: Sequence[Context]
+    ) -> Float[np.ndarray, "trials features"]:
+        parts = []
+        for path in self.event_arrays(subject, contexts):
+            values = self._array(path)
+            self.refuse_short(path, len(values), order)
             parts.append(values[order].astype(np.float32))
         return np.concatenate(parts, axis=1)
+
+    def refuse_short(self, path: str, length: int, order: Int[np.ndarray, " trials"]) -> None:
+        """Raise a StoreError if an array of ``length`` rows lacks some of the trials asked for."""
+        if len(order) and order.max() >= length:
+            raise StoreError(
+                f"{self.root}/{path} has {length} rows",
+                expected=f"more than {order.max()}, as trials.tsv has",
+                do=AGAIN,
+            )
+
+    def forget(self) -> None:
+        """Drop the arrays that are kept in memory."""
+        self._arrays.clear()
 
     def _array(self, path: str) -> np.ndarray:
         """One array, from memory if it was read lately."""
@@ -254,7 +279,7 @@ class Store:
             try:
                 self._tables[name] = read_tsv(self.root / name, text=text, numbers=numbers)
             except FileNotFoundError as error:
-                raise StoreError(f"{self.root / name} is missing", do=_AGAIN) from error
+                raise StoreError(f"{self.root / name} is missing", do=AGAIN) from error
         return self._tables[name]
 
     def _list(self, cell: str, column: str, kind: type | tuple[type, ...]) -> list[Any]:
@@ -264,31 +289,8 @@ class Store:
             values = None
         if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
             got = f"{cell[:40]}…" if len(cell) > 40 else cell
-            raise StoreError(f"{column} of {self.root}/clips.tsv holds {got!r}", expected="a JSON list", do=_AGAIN)
+            raise StoreError(f"{column} of {self.root}/clips.tsv holds {got!r}", expected="a JSON list", do=AGAIN)
         return values
-
-
-def read_array(path: Path) -> np.ndarray:
-    """One array of a store, compared with the SHA-256 that was noted when it was written.
-
-    zarr reads a chunk whose file is gone as zeros: only the hash tells.
-
-    Raises:
-        StoreError: if it is missing, cannot be read, or is not what was written.
-    """
-    try:
-        array = zarr.open_array(path, mode="r")
-        values, written = np.ascontiguousarray(array[:]), array.attrs.asdict().get("sha256")
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} is missing", do=_AGAIN) from error
-    except MemoryError:
-        raise
-    # Broken metadata and chunks surface as whatever the codec in question throws.
-    except Exception as error:
-        raise StoreError(f"{path} cannot be read ({' '.join(str(error).split())})", do=_AGAIN) from error
-    if written != hashlib.sha256(values.data).hexdigest():
-        raise StoreError(f"{path} is not what was written", do=_AGAIN)
-    return values
 
 
 def _read_manifest(path: Path) -> Manifest:

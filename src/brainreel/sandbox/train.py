@@ -1,6 +1,6 @@
 """Rebuild the sandbox's networks: ``python -m brainreel.sandbox.train --work DIR``.
 
-On two CPU cores about two hours: the transformer on one, the others after each other on the second (``--parts``; they need
+On two CPU cores some three hours: the transformer on one, the others after each other on the second (``--parts``; they need
 nothing from each other). `brainreel bench sandbox-networks` says how good the result is.
 Every part resumes where it was interrupted, and a part that is finished is not trained again.
 """

@@ -26,7 +26,7 @@ from brainreel.training.loop import train
 from brainreel.training.muon import Muon, sorted_parameters
 from brainreel.training.randomness import generator
 
-STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 4_200, 64, 0.01, 1.5e-3
+STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 12_000, 64, 0.01, 1.5e-3
 OBJECT_WEIGHT = 6.0
 UNCONDITIONAL = 0.1
 # Times are drawn denser where there is more noise, as the sampler's steps are (`shift` of the scheduler).

@@ -105,7 +105,10 @@ WRONG = {
         "no encoder 'clop' (known: text-minilm, clip, latents, prompt)",
     ),
     "no such weights": (["encode", "STORE", "--weights", "./nowhere"], "nowhere is not a folder"),
-    "no such folds": (["align", "STORE", "--out", "y", "--folds", "odd"], "no folds 'odd' (known: official)"),
+    "no such folds": (
+        ["align", "STORE", "--out", "y", "--folds", "odd"],
+        "no folds 'odd' (known: official, last-N-runs)",
+    ),
     "no such person": (["align", "STORE", "--out", "y", "--subjects", "s9"], "no store has the subject 's9'"),
 }
 

@@ -193,7 +193,7 @@ def test_a_size_that_nobody_states_is_the_latents(weights, tmp_path, given):
         ({"latent": np.zeros((1, LATENT[0], 3, 4, 4), np.float32)}, rf"expected \({LATENT[0]}, 2, 4, 4\)"),
         ({"text": np.zeros((1, 24, 95), np.float32)}, r"expected \(tokens, 96\)"),
         ({"text": np.full((1, 24, 96), np.nan, np.float32)}, "'text' holds values that are not finite"),
-        ({"image": np.zeros((1, 8), np.float32)}, "does not take the condition 'image'"),
+        ({"image": np.zeros((1, 8), np.float32), "text": None}, "does not take the condition 'image'"),
         ({"text": None}, "neither a text condition nor captions"),
     ],
 )
@@ -209,6 +209,12 @@ def test_a_caption_stands_for_what_is_not_taken(wan):
     assert np.array_equal(found.frames, wan.generate(Conditions(["a"], {}, CAPTIONS[:1]), **FAST).frames)
     with pytest.raises(UsageError, match="without latents"):
         wan.generate(Conditions(["a"], image, CAPTIONS[:1]), **FAST, mode="video-to-video")
+
+
+def test_a_text_condition_stands_for_what_is_not_taken(wan, given):
+    one = given.take([0])
+    more = Conditions(one.clip_id, {**one.vectors, "image": np.zeros((1, 8), np.float32)})
+    assert np.array_equal(wan.generate(more, **FAST).frames, wan.generate(one, **FAST).frames)
 
 
 def lose(path):

@@ -95,7 +95,7 @@ def test_only_the_people_left_out_have_videos_and_each_is_read_by_all(claimed):
     for method in (ALL, "contrastive-alone", "newcomer", f"{ALL}+text-to-video"):
         where = f"{method}/seed-0/fold-0"
         mine = {name.removeprefix(f"{where}/") for name in made if name.startswith(f"{where}/")}
-        assert mine - {f"{EVENT}/oracle", f"{EVENT}/mean"} == set(unseen)
+        assert mine - {f"{EVENT}/_truth", f"{EVENT}/_mean"} == set(unseen)
     groups = {
         path.parents[2].name: json.loads(path.read_text())["settings"]["groups"][0]["train"]
         for path in out.glob("align/*/seed-0/fold-0/config.json")

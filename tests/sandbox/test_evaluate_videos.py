@@ -59,7 +59,7 @@ def copy(run, to, *, only: str):
     """The run without its videos' scores, with the videos of one strategy alone."""
     shutil.copytree(run, to, ignore=shutil.ignore_patterns("evaluate-videos", "reconstructions"))
     for folder in (to / "generate").iterdir():
-        if folder.name != only:
+        if folder.is_dir() and folder.name != only:
             shutil.rmtree(folder)
     return to
 
@@ -73,7 +73,8 @@ def weights(made):
 def scored(ran, made, weights, tmp_path_factory):
     """The run with both ways of generating, its scoring stopped in the fourth fold and continued."""
     out = tmp_path_factory.mktemp("scored") / "run"
-    shutil.copytree(ran, out)
+    shutil.copytree(ran, out, ignore=shutil.ignore_patterns("evaluate-videos"))
+    merge_scores(Experiment(out))
     for folder in out.glob(f"regress/*/seed-0/fold-0/*/{RELEASES[2]}*"):
         # Two datasets are enough here.
         shutil.rmtree(folder) if folder.is_dir() else folder.unlink()

@@ -100,7 +100,7 @@ def test_ids_that_look_like_numbers_or_nothing_stay_text(tmp_path):
 def test_what_is_not_there_is_refused_with_what_is(film, events):
     for call, error, message in [
         (lambda: film.rows("s3"), UsageError, r"no subject 's3' \(known: s1, s2\)"),
-        (lambda: film.folds("official"), FoldError, r"no folds 'official' \(known: by-run\)"),
+        (lambda: film.folds("official"), FoldError, r"no folds 'official' \(known: by-run, last-N-runs\)"),
         (lambda: film.roles("by-run", 2), FoldError, "fold 2 .* expected 0 to 1"),
         (lambda: film.roles("by-run", -1), FoldError, "fold -1"),
         (lambda: film.responses("s1", film.rows("s1"), [Context(group="eyes")]), UsageError, "known: bold, regions"),

@@ -23,7 +23,7 @@ from brainreel.regress.conditions import Conditions
 from brainreel.sandbox.installed import find_networks
 from brainreel.world.captions import captions
 from brainreel.world.render import render
-from brainreel.world.scenes import KINDS, MOTIONS, Scenes, draw_scenes
+from brainreel.world.scenes import FACTORS, KINDS, MOTIONS, Scenes, draw_scenes
 
 # The docs quote 512.
 CLIPS = 512
@@ -57,7 +57,6 @@ def agreement(logits: np.ndarray, scenes: Scenes) -> dict[str, Any]:
     """How often a classifier of kinds in motions (clips × (kinds × motions) logits) says what is shown."""
     joint = np.exp(logits - logits.max(1, keepdims=True)).reshape(len(scenes), len(KINDS), len(MOTIONS))
     said = {"kind": joint.sum(2).argmax(1), "motion": joint.sum(1).argmax(1)}
-    options = {"kind": len(KINDS), "motion": len(MOTIONS)}
     out = {}
     for factor, answers in said.items():
         right = int((answers == getattr(scenes, factor)).sum())
@@ -65,7 +64,7 @@ def agreement(logits: np.ndarray, scenes: Scenes) -> dict[str, Any]:
         out[factor] = {
             "agreement": right / len(scenes),
             "ci95": [float(interval.low), float(interval.high)],
-            "chance": 1 / options[factor],
+            "chance": 1 / len(FACTORS[factor]),
         }
     return out
 

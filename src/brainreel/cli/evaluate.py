@@ -47,8 +47,12 @@ def run(
         evaluate_stage(opened, plan)
         if has_videos(opened):
             last = last_networks(opened)
-            given = {"classifier": classifier or last.get("video_classifier"), "clip": clip or last.get("clip")}
-            evaluate_videos(opened, **given, device=device)
+            evaluate_videos(
+                opened,
+                classifier=classifier or last.get("video_classifier"),
+                clip=clip or last.get("clip"),
+                device=device,
+            )
     scores = js.loads((experiment / "metrics.json").read_text())
     aligned = [row for row in scores["scores"] if row["stage"] != "generate"]
     videos = [row for row in scores["scores"] if row["stage"] == "generate"]

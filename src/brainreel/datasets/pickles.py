@@ -187,7 +187,7 @@ def _push(value: Callable[[_Machine], Any]) -> Callable[[_Machine], None]:
 
 def _integer(text: str) -> int | bool:
     """In protocol 0, «01» and «00» are true and false."""
-    return {"01": True, "00": False}.get(text) if text in ("01", "00") else int(text.removesuffix("L"))  # type: ignore[return-value]
+    return text == "01" if text in ("00", "01") else int(text.removesuffix("L"))
 
 
 def _long(data: bytes) -> int:

@@ -75,21 +75,21 @@ class Generator(Protocol):
 def choose_mode(conditions: Conditions, takes: Iterable[str], mode: Mode | None) -> Mode:
     """Which pass these conditions go through, after refusing what the generator cannot be given.
 
-    A condition that it does not take is left out if there are captions to say the same; a text condition comes before
-    the captions.
+    A condition that it does not take is left out if a text condition or captions say the same; a text condition comes
+    before the captions.
 
     Raises:
         UsageError: names the condition that is too many, missing or not finite.
     """
     takes, there = frozenset(takes), conditions.vectors.keys()
-    said = any(conditions.captions)
+    said = any(conditions.captions) or "text" in there & takes
     if (strange := sorted(there - takes)) and not said:
         raise UsageError(
             f"this generator does not take the condition {strange[0]!r}",
             expected=f"{', '.join(sorted(takes))}, or captions",
             do="regress captions too, which stand for it, or choose another generator",
         )
-    if not (said or "text" in there & takes):
+    if not said:
         raise UsageError(
             "the conditions hold neither a text condition nor captions",
             expected="one of them, for every pass",

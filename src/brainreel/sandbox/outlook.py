@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainreel.align.jobs import AlignJob
+from brainreel.datasets.sandbox import EVENT, MOVIE, SINGLE
 from brainreel.datasets.sandbox_twin import Scale, scale_of
 from brainreel.evaluate.video_clips import MEAN, ORACLE
 from brainreel.evaluate.video_fold import BLOCK
@@ -39,7 +40,6 @@ from brainreel.sandbox.config import RELEASES, SandboxConfig
 from brainreel.sandbox.installed import Networks, find_networks
 from brainreel.sandbox.networks import CLIP_DIM, LATENT_SHAPE, TEXT_DIM
 from brainreel.sandbox.recipe import (
-    SIMULATED,
     apart,
     given,
     like_of,
@@ -111,12 +111,12 @@ def releases(config: SandboxConfig) -> list[Release]:
     """The three simulated datasets."""
     return [
         Release(
-            name,
-            scale_of(one.layout, config.size, **given(config, name)),
+            one.facts.name,
+            scale_of(one.layout, config.size, **given(config, one.facts.name)),
             sum(one.facts.spaces.values()),
             one.facts.repetitions,
         )
-        for name, one in SIMULATED.items()
+        for one in (EVENT, MOVIE, SINGLE)
     ]
 
 

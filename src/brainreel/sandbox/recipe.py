@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from brainreel.align.config import StrategyName
 from brainreel.align.jobs import AlignJob, Group
-from brainreel.datasets.sandbox import EVENT, MOVIE, SINGLE
+from brainreel.datasets import DATASETS
 from brainreel.errors import UsageError
 from brainreel.evaluate.methods import Method
 from brainreel.experiment import Experiment
@@ -40,7 +40,6 @@ from brainreel.store.targets import read_targets
 from brainreel.training.devices import one_thread
 
 FOLDS = "official"
-SIMULATED = {one.facts.name: one for one in (EVENT, MOVIE, SINGLE)}
 
 
 class Made(NamedTuple):
@@ -159,7 +158,9 @@ def simulate_stage(experiment: Experiment, release: str, config: SandboxConfig) 
     def work(folder: Path) -> None:
         # Killed between the twin and its provenance, a stage finds its twin complete.
         if not (folder / release).exists():
-            SIMULATED[release].twin(folder / release, size=config.size, seed=seed, **given(config, release))
+            # The simulated releases' own say more than every release's: how many people and test clips.
+            twin: Callable[..., None] = DATASETS[release].twin
+            twin(folder / release, size=config.size, seed=seed, **given(config, release))
 
     return twin_step(release, config).run(experiment, work, seed=seed).path / release
 

@@ -1,8 +1,7 @@
 """Rebuild the sandbox's networks: ``python -m brainreel.sandbox.train --work DIR``.
 
-No weights are shipped yet. The autoencoder's 5,000 steps take some 35 minutes of two idle CPU cores and end at 21.5 dB on
-held-out clips: less than the linear floor (see `networks.autoencoder`) and than the 25 dB that the transformer should start
-from. By the time of single steps, CLIP and the classifier take half an hour each and the transformer 3 hours.
+On two CPU cores some three hours: the transformer on one, the others after each other on the second (``--parts``; they need
+nothing from each other). `brainreel bench sandbox-networks` says how good the result is.
 Every part resumes where it was interrupted, and a part that is finished is not trained again.
 """
 
@@ -48,7 +47,7 @@ def main(
 
     Args:
         work: Folder for rendered clips, checkpoints and finished networks; about 4 GB.
-        parts: Only these; the transformer needs the autoencoder.
+        parts: Only these.
         out: Where the weights go once all parts are finished.
         clips: How many to render and train on.
         steps: Of every part, to try it out; default: each part's own.

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from brainreel.sandbox.networks import autoencoder
@@ -54,12 +53,6 @@ def train_autoencoder(pool: Pool, patches: Patches, folder: Path, steps: int = S
 def _inner(name: str, value: Tensor) -> bool:
     """Kernels; not those of the last layers."""
     return value.ndim > 3 and "conv_out" not in name and "gamma" not in name
-
-
-@torch.no_grad()
-def latents(model: Any, videos: np.ndarray) -> Float[Tensor, "clips channels frames height width"]:
-    """The mode of each clip's posterior."""
-    return model.encode(pixels(np.asarray(videos))).latent_dist.mode()
 
 
 @torch.no_grad()

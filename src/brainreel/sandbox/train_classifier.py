@@ -22,7 +22,7 @@ from brainreel.training.muon import Muon, sorted_parameters
 from brainreel.training.randomness import generator
 from brainreel.world.scenes import MOTIONS
 
-STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 2000, 96, 0.01, 1.5e-3
+STEPS, CLIPS, LEARNING_RATE, OTHERS_RATE = 6000, 96, 0.01, 1.5e-3
 _SHIFT = 4
 
 

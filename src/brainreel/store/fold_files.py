@@ -52,7 +52,7 @@ class FoldList:
         """Which rows of the list name a clip (or trial) of the store."""
         known = store.clips["clip_id"] if self.key == "clip_id" else store.trials["row"].astype(str)
         mine = self.table["dataset"].isin(["", store.name]) & self.table["subject"].isin(["", *store.subjects])
-        return (mine & self.table[self.key].isin(set(known))).to_numpy()
+        return (mine & self.table[self.key].isin(list(known))).to_numpy()
 
     def roles(self, store: Store) -> pd.DataFrame:
         """The role (trials, folds) of every trial of a store."""
@@ -61,7 +61,7 @@ class FoldList:
         out = {}
         for fold in self.folds:
             said = table[table[fold] != ""]
-            rest = "gap" if (self.table[fold] == "train").any() else "train"
+            rest = "gap" if "train" in set(self.table[fold]) else "train"
             exact = {(k, s): role for k, s, role in zip(said[self.key], said["subject"], said[fold], strict=True)}
             pairs = zip(keys, trials["subject"], strict=True)
             out[fold] = [exact.get((key, who), exact.get((key, ""), rest)) for key, who in pairs]
@@ -91,15 +91,15 @@ def read_fold_list(path: Path, name: str | None = None) -> FoldList:
         odd = sorted(set(table[fold]) - {"", *ROLES})
         if odd:
             raise FoldError(f"fold {fold!r} of {path} has the role {alternatives(odd[0], ROLES)}", do=_FORMAT)
-    twice = table[table.duplicated([key, *_WHOSE], keep=False)]
     for fold in folds:
-        roles = twice[twice[fold] != ""].groupby([key, *_WHOSE])[fold].unique()
-        for where, found in roles[roles.map(len) > 1].items():
-            raise FoldError(
-                f"fold {fold!r} of {path} makes {where[0]!r} both {' and '.join(found)}",  # type: ignore[index]
-                expected="one role",
-                do="remove it from one of the lists",
-            )
+        given: dict[tuple[str, ...], str] = {}
+        for *where, role in zip(*(table[column] for column in (key, *_WHOSE, fold)), strict=True):
+            if role and given.setdefault(tuple(where), role) != role:
+                raise FoldError(
+                    f"fold {fold!r} of {path} makes {where[0]!r} both {given[tuple(where)]} and {role}",
+                    expected="one role",
+                    do="remove it from one of the lists",
+                )
     # One row per clip: of several, the roles that are said.
     said = table[[key, *_WHOSE]].join(table[folds].mask(table[folds] == ""))
     merged = said.groupby([key, *_WHOSE], sort=False).first().fillna("").reset_index()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -83,15 +84,15 @@ def last_runs(name: str, trials: pd.DataFrame) -> pd.DataFrame | None:
     count = int(asked[1])
     run = trials["subject"] + "/" + trials["session"] + "/" + trials["run"]
     order = pd.DataFrame({"subject": trials["subject"], "run": run}).drop_duplicates()
-    few = order.groupby("subject", sort=False).size()
-    if (few <= count).any():
-        subject = few.index[few <= count][0]
+    runs = Counter(order["subject"])
+    few = [subject for subject in runs if runs[subject] <= count]
+    if few:
         raise FoldError(
-            f"{subject} has {few[subject]} runs, so {name!r} leaves none to train on",
+            f"{few[0]} has {runs[few[0]]} runs, so {name!r} leaves none to train on",
             expected=f"more than {count} runs of everybody",
             do="choose fewer, or other folds",
         )
-    last = set(order.groupby("subject", sort=False)["run"].tail(count))
+    last = list(order.groupby("subject", sort=False)["run"].tail(count))
     test = run.isin(last).to_numpy()
-    shown = trials["clip_id"].isin(set(trials["clip_id"][test])).to_numpy()
+    shown = trials["clip_id"].isin(list(trials["clip_id"][test])).to_numpy()
     return pd.DataFrame({"fold-1": np.where(test, "test", np.where(shown, "gap", "train"))})

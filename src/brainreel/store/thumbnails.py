@@ -50,7 +50,7 @@ def thumbnails(path: Path, spans: Sequence[Span] | None = None) -> UInt8[np.ndar
         missing = set(wanted.tolist())
         with av.open(str(path)) as container:
             for frame in container.decode(container.streams.video[0]):
-                if frame.pts in missing:
+                if frame.pts is not None and frame.pts in missing:
                     found[frame.pts] = _small(frame)
                     missing.discard(frame.pts)
                 if not missing:

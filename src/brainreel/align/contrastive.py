@@ -108,7 +108,7 @@ def _fit(
     network: AlignNetwork,
     data: Blocks,
     batches: Supply,
-    weights: Sequence[Float[Tensor, "subjects 1"]],
+    weights: Sequence[Float[Tensor, "_ 1"]],
     goals: Goals,
     settings: ContrastiveConfig,
     place: tuple[int | str, ...],

@@ -148,14 +148,14 @@ def _train(mode: str, root: Path, asked: dict[str, Any]) -> dict[str, float]:
     supplied = contrastive.supply
 
     @contextmanager
-    def timed(*arguments: Any) -> Iterator[Callable[[int], Any]]:
-        with supplied(*arguments) as batch:
+    def timed(*arguments: Any) -> Iterator[tuple[Callable[[int], Any], Any]]:
+        with supplied(*arguments) as (batch, weights):
 
             def one(step: int) -> Any:
                 times.append(time.perf_counter())
                 return batch(step)
 
-            yield one
+            yield one, weights
 
     read = spool.Spooled.read
 

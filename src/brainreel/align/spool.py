@@ -110,7 +110,7 @@ class Spooled:
         values = np.empty((trials.stop - trials.start, self.features), np.float32) if out is None else out
         with self.path.open("rb", buffering=0) as file:
             file.seek(4 * self.features * trials.start)
-            view, done = memoryview(values).cast("B"), 0
+            view, done = values.data.cast("B"), 0
             while done < len(view):
                 count = file.readinto(view[done:])
                 if not count:

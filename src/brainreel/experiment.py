@@ -9,7 +9,6 @@ import importlib.metadata
 import json
 import math
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any, Literal
 from brainreel import __version__
 from brainreel.errors import ExperimentError
 from brainreel.files import is_disk_full, is_plain, replace_folder, sha256_json, walk, write_json
+from brainreel.memory import peak_memory_mib
 from brainreel.progress import say
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "transformers", "diffusers", "himalaya", "zarr")
@@ -137,7 +137,7 @@ class Experiment:
                     "code": list(code),
                     "code_sha256": code_hash(tuple(code)),
                     "wall_s": round(time.monotonic() - started, 2),
-                    "peak_memory_mib": _peak_memory_mib(),
+                    "peak_memory_mib": round(peak_memory_mib()),
                     "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 },
             )
@@ -207,12 +207,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _peak_memory_mib() -> int:
-    """The most memory this process has held; Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
 @lru_cache

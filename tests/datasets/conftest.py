@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +6,7 @@ import pytest
 
 from brainreel.datasets import DATASETS
 from brainreel.store import Store, StoreWriter
+from shared_files import shared
 
 
 def _ingest(name: str, source: Path, store: Path, **options) -> Store:
@@ -42,8 +42,4 @@ def kit(sherlock_twin, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_kit() -> Path:
-    shared = Path(os.environ.get("BRAINREEL_SHARED", Path(__file__).parents[3] / "shared"))
-    path = shared / "data" / "sherlock_kit"
-    if not path.is_dir():
-        pytest.skip(f"the real Sherlock kit is not at {path}; set BRAINREEL_SHARED")
-    return path
+    return shared("sherlock_kit")

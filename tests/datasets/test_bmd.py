@@ -1,7 +1,6 @@
 """BOLD Moments: what is in the release's files is what is in the store, whichever of its files are read."""
 
 import json
-import os
 import pickle
 import shutil
 import tracemalloc
@@ -22,6 +21,7 @@ from brainreel.errors import UsageError
 from brainreel.metrics import noise_ceiling
 from brainreel.store import Store, check
 from brainreel.video import look
+from shared_files import shared
 
 FACTS = DATASETS["bmd"].facts
 
@@ -277,10 +277,7 @@ def test_reading_some_vertices_takes_little_memory(tmp_path):
 
 @pytest.mark.shared
 def test_the_real_annotations(tmp_path):
-    shared = Path(os.environ.get("BRAINREEL_SHARED", Path(__file__).parents[3] / "shared"))
-    real = shared / "data" / "bmd_annotations.json"
-    if not real.is_file():
-        pytest.skip(f"the real annotations are not at {real}; set BRAINREEL_SHARED")
+    real = shared("bmd_annotations.json")
     files.annotations_path(tmp_path).parent.mkdir(parents=True)
     shutil.copy(real, files.annotations_path(tmp_path))
     clips = files.read_clips(tmp_path, None, FACTS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from brainreel.cli.main import main
 from brainreel.video import write_video
+from shared_files import shared_clips
 
 from .clips import moving, noisy, rows_of
 
@@ -260,11 +260,7 @@ def test_other_files_are_ignored_and_it_is_said(folder, tmp_path, capsys, truth)
 def test_real_clips_against_their_small_lossy_copies(tmp_path):
     from brainreel.video import Grid, even_times, read_video
 
-    root = Path(os.environ.get("BRAINREEL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-    files = sorted((root / "data" / "clips" / "bmd").glob("*.mp4"))[:3]
-    if len(files) < 3:
-        pytest.skip(f"no real clips under {root}; set BRAINREEL_SHARED to the folder that holds data/clips")
-    for file in files:
+    for file in shared_clips(3):
         frames = read_video(file, Grid(96, 96, even_times(6, 2))).frames
         write_video(tmp_path / "shown" / file.name, frames, fps=2, lossless=True)
         write_video(tmp_path / "small" / file.name, read_video(file, Grid(48, 48, even_times(15, 5))).frames, fps=5)

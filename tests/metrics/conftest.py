@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+
+from shared_files import shared_clips
 
 FRAMES, SIZE = 8, 256
 
@@ -15,12 +14,8 @@ FRAMES, SIZE = 8, 256
 def real_clips() -> np.ndarray:
     """Six BOLD Moments clips, 8 frames each at 8 per second, 256² pixels."""
     cv2 = pytest.importorskip("cv2")
-    root = Path(os.environ.get("BRAINREEL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-    files = sorted((root / "data" / "clips" / "bmd").glob("*.mp4"))[:6]
-    if len(files) < 6:
-        pytest.skip(f"no real clips under {root}; set BRAINREEL_SHARED to the folder that holds data/clips")
     clips = []
-    for file in files:
+    for file in shared_clips(6):
         reader = cv2.VideoCapture(str(file))
         step = reader.get(cv2.CAP_PROP_FPS) / 8
         wanted = {round(step * i) for i in range(FRAMES)}

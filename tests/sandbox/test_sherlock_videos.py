@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import av
@@ -15,24 +14,15 @@ from brainreel.store import Store
 from brainreel.world.render import render
 from brainreel.world.scenes import FRAMES, SIDE, draw_scenes
 from cli.conftest import done
+from shared_files import shared
 
 PEOPLE, CLIPS = ("s1", "s2"), 8
 SECONDS = 2964
 
 
-@pytest.fixture(scope="session")
-def real_kit() -> Path:
-    shared = Path(os.environ.get("BRAINREEL_SHARED", Path(__file__).parents[3] / "shared"))
-    path = shared / "data" / "sherlock_kit"
-    if not path.is_dir():
-        pytest.skip(f"the real Sherlock kit is not at {path}; set BRAINREEL_SHARED")
-    return path
-
-
-@pytest.fixture
-def episode(tmp_path) -> Path:
+def stand_in(path: Path) -> Path:
     """As long as the episode: a scene of the simulated world every 15 s, a frame a second, a keyframe for each scene."""
-    path, scene = tmp_path / "episode.mp4", 15
+    scene = 15
     videos = render(draw_scenes(-(-SECONDS // scene), seed=0))
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264rgb", rate=1, options={"g": str(scene), "qp": "0"})
@@ -44,9 +34,10 @@ def episode(tmp_path) -> Path:
 
 
 @pytest.mark.shared
-def test_from_published_files_to_a_report_with_videos(real_kit, episode, made, tmp_path):
+def test_from_published_files_to_a_report_with_videos(made, tmp_path):
+    kit, episode = shared("sherlock_kit"), stand_in(tmp_path / "episode.mp4")
     store, run, weights = tmp_path / "store", tmp_path / "run", made / "weights"
-    done("ingest", "sherlock", real_kit, "--store", store, "--subjects", *PEOPLE, "--stimuli", episode)
+    done("ingest", "sherlock", kit, "--store", store, "--subjects", *PEOPLE, "--stimuli", episode)
     assert "no problems found" in done("check", store).out
     done("encode", store, "--encoder", "clip", "--weights", weights / "clip")
     done("encode", store, "--encoder", "prompt", "--weights", weights / "pipeline")
@@ -64,7 +55,6 @@ def test_from_published_files_to_a_report_with_videos(real_kit, episode, made, t
     for stage in ("align", "generate"):
         said = {row["subject"] for row in rows if row["stage"] == stage and row["strategy"] == "contrastive"}
         assert {*PEOPLE} <= said, stage
-    # Every block of film time is somebody's test once: videos come from all of them.
     with (run / "per_clip.tsv").open() as table:
         scored = {row["clip_id"] for row in csv.DictReader(table, delimiter="\t") if row["stage"] == "generate"}
     assert len(scored) == CLIPS

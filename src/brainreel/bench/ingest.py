@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from ..datasets import bmd_files as files
 from ..datasets.parcels import GRAYORDINATES, MAP
 from ..datasets.protocol import TwinCard
 from ..files import write_json
+from ..memory import peak_memory_mib
 
 # The docs quote all 1,102 (`--clips 1102`), 3 GB of pickles; so few take seconds.
 CLIPS = 110
@@ -50,7 +50,7 @@ def run(*, clips: int = CLIPS, grayordinates: int = GRAYORDINATES) -> dict[str, 
     }
     with tempfile.TemporaryDirectory(prefix="brainreel-bench-") as place:
         root = Path(place)
-        # Not here: a process inherits the peak memory of the one that started it.
+        # Not here: on some systems a process inherits the peak memory of the one that started it.
         _measured("write", str(root / "release"), json.dumps(shapes))
         paths = [files.betas_path(root / "release", MAP, _SUBJECT, role) for role in shapes]
         unpickle = _measured("unpickle", *map(str, paths))
@@ -126,11 +126,7 @@ def _child(what: str, *arguments: str) -> dict[str, float]:
         start = time.perf_counter()
         ingest("bmd", arguments[0], store=arguments[1])
         seconds = time.perf_counter() - start
-    return {"seconds": seconds, "checksum_seconds": checksums, "peak_memory_mib": _peak_mib()}
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
+    return {"seconds": seconds, "checksum_seconds": checksums, "peak_memory_mib": peak_memory_mib()}
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -6,8 +6,6 @@ what fits a coffee break. Both sides of a ratio are timed on the same arrays, an
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import UsageError
+from ..memory import peak_memory_mib
 from ..metrics.colour import hue_correlation
 from ..metrics.nway import n_way_accuracy
 from ..metrics.pixels import pixel_correlation, psnr
@@ -75,7 +74,7 @@ def run(*, pairs: int = PAIRS, size: int = SIZE, clips: int = TEST_SET_CLIPS, tr
         "timings": [_row(timing) for timing in (*pixels, *_n_way_timings())],
         "pixel_metrics": _sum(timing.ours for timing in pixels)._asdict(),
         "test_set": measure_test_set(clips, size, max(24, clips // 5) if train is None else train),
-        "peak_memory_mib": _peak_memory_mib(),
+        "peak_memory_mib": peak_memory_mib(),
     }
     _print(result)
     return result
@@ -201,11 +200,6 @@ def _row(timing: Timing) -> dict:
         "ratio": timing.theirs.processor / timing.ours.processor,
         "difference": timing.difference,
     }
-
-
-def _peak_memory_mib() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _print(result: dict) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from rich.table import Table
 
 from ..align.budget import parse_bytes
 from ..align.budget import size as told
+from ..memory import peak_memory_mib
 from ..store import Manifest, StoreWriter
 
 VERTICES = 13_156
@@ -166,14 +165,14 @@ def _train(mode: str, root: Path, asked: dict[str, Any]) -> dict[str, float]:
         return read(self, trials, out)
 
     targets = [Targets("noise", values, [], values[:0])]
-    empty, begun = _peak_mib(), time.perf_counter()
+    empty, begun = peak_memory_mib(), time.perf_counter()
     with patch.object(contrastive, "supply", timed), patch.object(spool.Spooled, "read", cold):
         Aligner(config, device="cpu").fit([store], targets=targets, folder=root / mode)
     return {
         # The last step's end is not known: its beginning closes the one before.
         "steps_per_s": (len(times) - 1 - _WARM) / (times[-1] - times[_WARM]),
         "prepare_s": times[0] - begun,
-        "peak_memory_mib": _peak_mib() - empty,
+        "peak_memory_mib": peak_memory_mib() - empty,
     }
 
 
@@ -201,14 +200,6 @@ def _drop(path: Path, start: int, length: int) -> None:
         os.posix_fadvise(handle, start, length, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
-
-
-def _peak_mib() -> float:
-    status = Path("/proc/self/status")
-    # A process begins with its parent's peak in getrusage; the kernel's own mark begins with the program.
-    if status.is_file() and (mark := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        return int(mark[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from brainreel.sandbox.train_classifier import STEPS as classifier_steps
 from brainreel.sandbox.train_classifier import train_classifier
 from brainreel.sandbox.train_clip import STEPS as clip_steps
 from brainreel.sandbox.train_clip import train_clip
-from brainreel.sandbox.train_transformer import SHIFT, train_transformer
+from brainreel.sandbox.train_transformer import SHIFT, TARGET, train_transformer
 from brainreel.sandbox.train_transformer import STEPS as transformer_steps
 from brainreel.sandbox.words import tokenizer
 from brainreel.world.render import render
@@ -107,7 +107,7 @@ def assemble(work: Path, out: Path) -> None:
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
     from diffusers.pipelines.wan.pipeline_wan import WanPipeline
-    from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
     from transformers import CLIPModel, UMT5EncoderModel, VideoMAEForVideoClassification
 
     made = work / "transformer"
@@ -116,7 +116,7 @@ def assemble(work: Path, out: Path) -> None:
         text_encoder=UMT5EncoderModel.from_pretrained(made / "text_encoder"),
         transformer=WanTransformer3DModel.from_pretrained(made / "transformer"),
         vae=AutoencoderKLWan.from_pretrained(work / "autoencoder" / "vae"),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT),
+        scheduler=UniPCMultistepScheduler(prediction_type=TARGET, use_flow_sigmas=True, flow_shift=SHIFT),
     )
     pipeline.to(torch.float16).save_pretrained(out / "pipeline")
     write_json(out / "pipeline" / SIZE_FILE, Size(FRAMES, SIDE, SIDE, FPS)._asdict())

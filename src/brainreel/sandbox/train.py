@@ -1,7 +1,7 @@
 """Rebuild the sandbox's networks: ``python -m brainreel.sandbox.train --work DIR``.
 
-On two CPU cores some three hours: the transformer on one, the others after each other on the second (``--parts``; they need
-nothing from each other). `brainreel bench sandbox-networks` says how good the result is.
+On two CPU cores some three hours. The parts need nothing from each other, but `tuned` goes on with `transformer`, so that
+two processes can share them (``--parts``). `brainreel bench sandbox-networks` says how good the result is.
 Every part resumes where it was interrupted, and a part that is finished is not trained again.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import torch
 
+from brainreel.errors import UsageError
 from brainreel.files import replace_folder, write_json
 from brainreel.generate.wan_weights import SIZE_FILE, Size
 from brainreel.progress import say
@@ -28,12 +29,13 @@ from brainreel.sandbox.train_clip import STEPS as clip_steps
 from brainreel.sandbox.train_clip import train_clip
 from brainreel.sandbox.train_transformer import SHIFT, TARGET, train_transformer
 from brainreel.sandbox.train_transformer import STEPS as transformer_steps
+from brainreel.sandbox.tune import tune
 from brainreel.sandbox.words import tokenizer
 from brainreel.world.render import render
 from brainreel.world.scenes import FPS, FRAMES, SIDE, draw_scenes
 
-Part = Literal["autoencoder", "clip", "classifier", "transformer"]
-PARTS: tuple[Part, ...] = ("autoencoder", "clip", "classifier", "transformer")
+Part = Literal["autoencoder", "clip", "classifier", "transformer", "tuned"]
+PARTS: tuple[Part, ...] = ("autoencoder", "clip", "classifier", "transformer", "tuned")
 
 
 def main(
@@ -55,7 +57,7 @@ def main(
     rendered = pool(work, clips)
     for part in parts:
         if not (work / part).is_dir():
-            say(f"training the {part}")
+            say(f"training: {part}")
             _keep(work / part, _TRAIN[part](rendered, work, steps))
     if all((work / part).is_dir() for part in PARTS):
         assemble(work, out)
@@ -87,11 +89,28 @@ def _transformer(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
     return {"transformer": transformer, "text_encoder": text_encoder, "tokenizer": tokenizer(start=False)}
 
 
+def _tuned(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
+    """The transformer, trained further on its own videos; begins with the part `transformer`."""
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+    from transformers import UMT5EncoderModel
+
+    made = work / "transformer"
+    if not made.is_dir():
+        raise UsageError(f"{made} does not exist", do="train the part transformer first")
+    begun = (
+        WanTransformer3DModel.from_pretrained(made / "transformer"),
+        UMT5EncoderModel.from_pretrained(made / "text_encoder"),
+    )
+    transformer, text_encoder = tune(clips, fit_patches(clips, work), begun, work / "training-tuned", steps)
+    return {"transformer": transformer, "text_encoder": text_encoder, "tokenizer": tokenizer(start=False)}
+
+
 _TRAIN: dict[Part, Callable[[Pool, Path, int | None], dict[str, Any]]] = {
     "autoencoder": _autoencoder,
     "clip": _clip,
     "classifier": _classifier,
     "transformer": _transformer,
+    "tuned": _tuned,
 }
 
 
@@ -110,13 +129,15 @@ def assemble(work: Path, out: Path) -> None:
     from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
     from transformers import CLIPModel, UMT5EncoderModel, VideoMAEForVideoClassification
 
-    made = work / "transformer"
+    made = work / "tuned"
+    # WanPipeline's annotation names one scheduler; it takes, and is shipped with, this one.
+    scheduler: Any = UniPCMultistepScheduler(prediction_type=TARGET, use_flow_sigmas=True, flow_shift=SHIFT)
     pipeline = WanPipeline(
         tokenizer=tokenizer(start=False),
         text_encoder=UMT5EncoderModel.from_pretrained(made / "text_encoder"),
         transformer=WanTransformer3DModel.from_pretrained(made / "transformer"),
         vae=AutoencoderKLWan.from_pretrained(work / "autoencoder" / "vae"),
-        scheduler=UniPCMultistepScheduler(prediction_type=TARGET, use_flow_sigmas=True, flow_shift=SHIFT),
+        scheduler=scheduler,
     )
     pipeline.to(torch.float16).save_pretrained(out / "pipeline")
     write_json(out / "pipeline" / SIZE_FILE, Size(FRAMES, SIDE, SIDE, FPS)._asdict())

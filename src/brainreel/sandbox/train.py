@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import torch
 
-from brainreel.errors import UsageError
 from brainreel.files import replace_folder, write_json
 from brainreel.generate.wan_weights import SIZE_FILE, Size
 from brainreel.progress import say
@@ -54,6 +53,8 @@ def main(
         clips: How many to render and train on.
         steps: Of every part, to try it out; default: each part's own.
     """
+    if "tuned" in parts and "transformer" not in parts and not (work / "transformer").is_dir():
+        raise SystemExit(f"{work / 'transformer'} is not there, and `tuned` goes on with it: train `transformer` first")
     rendered = pool(work, clips)
     for part in parts:
         if not (work / part).is_dir():
@@ -95,8 +96,6 @@ def _tuned(clips: Pool, work: Path, steps: int | None) -> dict[str, Any]:
     from transformers import UMT5EncoderModel
 
     made = work / "transformer"
-    if not made.is_dir():
-        raise UsageError(f"{made} does not exist", do="train the part transformer first")
     begun = (
         WanTransformer3DModel.from_pretrained(made / "transformer"),
         UMT5EncoderModel.from_pretrained(made / "text_encoder"),

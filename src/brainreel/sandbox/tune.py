@@ -37,7 +37,7 @@ from brainreel.sandbox.words import tokenizer
 from brainreel.training.loop import train
 from brainreel.training.randomness import generator
 
-STEPS, LEARNING_RATE = 2600, 0.002
+STEPS, LEARNING_RATE = 1800, 0.002
 # Clips of a step: rendered ones for the flow, and videos that are made.
 FLOW_CLIPS, MADE = 48, 16
 SAMPLER_STEPS = 12

@@ -21,6 +21,8 @@ def values() -> np.ndarray:
     series[7] = 5
     # Changes, but not within volumes 3 to 15.
     series[11, 3:16] = 8
+    # Changes, but is the same at the beginning, in the middle and at the end.
+    series[13, [0, 3, 9, 10, 15, 20]] = 1000
     return series
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from ..datasets import bmd_files as files
 from ..datasets.parcels import GRAYORDINATES, MAP
 from ..datasets.protocol import TwinCard
 from ..files import write_json
-from ..memory import peak_memory_mib
+from .apart import in_a_process, timed, timed_ingest
 
 # The docs quote all 1,102 (`--clips 1102`), 3 GB of pickles; so few take seconds.
 CLIPS = 110
@@ -50,7 +48,7 @@ def run(*, clips: int = CLIPS, grayordinates: int = GRAYORDINATES) -> dict[str, 
     }
     with tempfile.TemporaryDirectory(prefix="brainreel-bench-") as place:
         root = Path(place)
-        # Not here: on some systems a process inherits the peak memory of the one that started it.
+        # Not here: see `in_a_process`.
         _measured("write", str(root / "release"), json.dumps(shapes))
         paths = [files.betas_path(root / "release", MAP, _SUBJECT, role) for role in shapes]
         unpickle = _measured("unpickle", *map(str, paths))
@@ -60,11 +58,8 @@ def run(*, clips: int = CLIPS, grayordinates: int = GRAYORDINATES) -> dict[str, 
             "grayordinates": grayordinates,
             "bytes": sum(path.stat().st_size for path in paths),
             "unpickle": unpickle,
-            "ingest": {
-                "seconds": ingest["seconds"] - ingest["checksum_seconds"],
-                "peak_memory_mib": ingest["peak_memory_mib"],
-            },
-            "checksum_seconds": ingest["checksum_seconds"],
+            "checksum_seconds": ingest.pop("checksum_seconds"),
+            "ingest": ingest,
         }
     result["ratio"] = result["ingest"]["seconds"] / unpickle["seconds"]
     _print(result)
@@ -91,42 +86,24 @@ def _write(release: Path, shapes: dict[str, list[int]]) -> None:
     TwinCard(simulated=True, dataset="bmd", size="full", seed=0, differs=differs).write(release)
 
 
-def _measured(what: str, *arguments: str) -> dict[str, float]:
-    """Run `_child` in a fresh process: a process's peak memory never falls again."""
-    command = [sys.executable, "-m", "brainreel.bench.ingest", what, *arguments]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def _measured(*arguments: str) -> dict[str, float]:
+    return in_a_process("brainreel.bench.ingest", *arguments)
 
 
 def _child(what: str, *arguments: str) -> dict[str, float]:
-    checksums, start = 0.0, time.perf_counter()
     if what == "write":
-        _write(Path(arguments[0]), json.loads(arguments[1]))
-        seconds = time.perf_counter() - start
-    elif what == "unpickle":
-        for path in arguments:
-            with Path(path).open("rb") as stream:
-                found = pickle.load(stream)
-            del found
-        seconds = time.perf_counter() - start
-    else:
-        from ..pipeline.stages import ingest
-        from ..store import writer
+        return timed(lambda: _write(Path(arguments[0]), json.loads(arguments[1])))
+    if what == "unpickle":
+        return timed(lambda: _unpickle(arguments))
+    return timed_ingest("bmd", *arguments)
 
-        hashed = writer.sha256
 
-        def timed(path: Path) -> str:
-            nonlocal checksums
-            begun = time.perf_counter()
-            digest = hashed(path)
-            checksums += time.perf_counter() - begun
-            return digest
-
-        writer.sha256 = timed
-        start = time.perf_counter()
-        ingest("bmd", arguments[0], store=arguments[1])
-        seconds = time.perf_counter() - start
-    return {"seconds": seconds, "checksum_seconds": checksums, "peak_memory_mib": peak_memory_mib()}
+def _unpickle(paths: tuple[str, ...]) -> None:
+    for path in paths:
+        with Path(path).open("rb") as stream:
+            found = pickle.load(stream)
+        # One is gone before the next comes.
+        del found
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ EXAMPLE = "brainreel bench metrics --json metrics_bench.json"
 BENCHMARKS = {
     "metrics": "metrics",
     "ingest": "ingest",
+    "ingest-cc2017": "ingest_cc2017",
     "sandbox": "sandbox",
     "sandbox-networks": "sandbox_networks",
     "stream": "stream",
@@ -39,6 +40,9 @@ def run(
             metavar="N",
             help="how many; the docs quote 1200 (metrics), 1102 (ingest), 200 (sandbox), 2048 (stream)",
         ),
+    ] = None,
+    runs: Annotated[
+        int | None, arg(metavar="N", help="ingest-cc2017: files; a person has 86, which the docs quote")
     ] = None,
     out: Annotated[Path | None, arg(metavar="DIR", help="sandbox: the experiment's folder")] = None,
     weights: Annotated[
@@ -60,6 +64,7 @@ def run(
         raise UsageError(f"there is no benchmark {alternatives(name, BENCHMARKS)}")
     asked = {
         "clips": clips,
+        "runs": runs,
         "out": out,
         "weights": weights,
         "vertices": vertices,

@@ -46,7 +46,11 @@ class Runs(Protocol):
     def still(
         self, path: Path, volumes: int, kept: slice, places: Int[np.ndarray, " vertices"]
     ) -> Bool[np.ndarray, " vertices"]:
-        """Which of the places do not change within the volumes ``kept``; raises as `read`."""
+        """Which of the places do not change within the volumes ``kept``.
+
+        Raises:
+            SourceError: the file is missing, broken or of another shape; values that are not finite may go unseen.
+        """
         ...
 
 
@@ -72,7 +76,13 @@ class CiftiRuns:
     def still(
         self, path: Path, volumes: int, kept: slice, places: Int[np.ndarray, " vertices"]
     ) -> Bool[np.ndarray, " vertices"]:
-        return _constant(self.read(path, volumes, places)[:, kept])
+        with sentences(path, "a CIFTI file", _REFETCH):
+            inside = self._map(path, volumes)[0][:, kept]
+            # What differs between two volumes is not still: hardly any series has to be read whole.
+            maybe = np.flatnonzero(inside[places, 0] == inside[places, inside.shape[1] // 2])
+        still = np.zeros(len(places), bool)
+        still[maybe] = _constant(self.read(path, volumes, places[maybe])[:, kept])
+        return still
 
     def _map(self, path: Path, volumes: int) -> tuple[np.ndarray, float, float]:
         """The values as they lie in the file, (grayordinates, volumes), and how they are scaled."""

@@ -63,9 +63,15 @@ class Size(NamedTuple):
 
 
 def ingest_cost(source: Path) -> Cost:
-    """Reading every file of a release; the store is at most about as large."""
-    there = float(sum(path.stat().st_size for path in walk(source)))
-    return Cost(there * INGEST_S_PER_BYTE + 1.0, there, START_BYTES + there / 2)
+    """Reading every file of a release; the store is at most about as large.
+
+    Releases of many files are read one after the other, in single precision beside what was read and what is written;
+    of a few large ones (pickles) no more than about half is ever held.
+    """
+    sizes = [float(path.stat().st_size) for path in walk(source)]
+    there = sum(sizes)
+    held = min(there / 2, 3 * max(sizes, default=0.0))
+    return Cost(there * INGEST_S_PER_BYTE + 1.0, there, START_BYTES + held)
 
 
 def encode_cost(captions: int, clips: int, dim: int) -> Cost:

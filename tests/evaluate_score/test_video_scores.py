@@ -171,10 +171,10 @@ def test_shuffled_uses_other_clips_only_and_is_the_same_again(world, planted):
 
 
 def test_blocks_hold_every_clip_once():
-    found = blocks(103, 0)
+    found = blocks(np.zeros(103, int), 0)
     assert sorted(np.concatenate(found)) == list(range(103))
     assert {len(block) for block in found} <= {25, 26}
-    assert len(blocks(1, 0)) == 1
+    assert len(blocks(np.zeros(1, int), 0)) == 1
 
 
 def test_differences_are_paired_and_signed(world, planted):

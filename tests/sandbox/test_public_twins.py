@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from brainreel.errors import SourceError
 from brainreel.sandbox.config import SandboxConfig
 from brainreel.sandbox.recipe import people, run_sandbox
 from brainreel.store import Store, check
@@ -40,9 +39,6 @@ def test_from_pickles_to_videos_of_everybody(made, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    raises=SourceError, strict=True, reason="clips of 2 s and of 3 s in one store are not scored together yet"
-)
 def test_mosaic_s_clips_of_several_lengths(made, tmp_path, monkeypatch):
     pytest.importorskip("h5py", reason="needs the extra `mosaic`")
     whole_way(("bmd", "mosaic"), made, tmp_path / "run", monkeypatch)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from brainreel.errors import SourceError, UsageError
 from brainreel.evaluate.score_flows import MOTION_FPS
-from brainreel.evaluate.score_pairs import check_durations, frames_at
+from brainreel.evaluate.score_pairs import check_durations, frames_at, length_groups
 from brainreel.evaluate.score_sources import Looked, Source
 from brainreel.evaluate.score_threads import on_threads, threads_for
 from brainreel.metrics.motion_energy import motion_energy
@@ -33,7 +33,8 @@ class Nulls:
 
     Args:
         truth: The true clips.
-        train: The training clips; read once for each format among the true clips, and again for the nearest ones.
+        train: The training clips; read once for each format among the true clips, and again for the nearest ones. A true
+            clip's null videos are made of those that last as long as it does.
         digests: `digest` of the true clips, none of which may be a training clip.
         energies: Whether to compute the training clips' motion energies.
 
@@ -41,7 +42,7 @@ class Nulls:
         energy: Mean and SD over the training clips of each motion-energy filter; None where unknown.
 
     Raises:
-        SourceError: Training clips of another duration, or one that is also a true clip.
+        SourceError: Not two training clips that last as long as a true clip, or one that is also a true clip.
     """
 
     def __init__(self, truth: Source, train: Source | None, digests: list[bytes], *, energies: bool) -> None:
@@ -56,8 +57,14 @@ class Nulls:
         groups: dict[Format, list[int]] = {}
         for index in range(len(truth)):
             groups.setdefault(_alike(truth.look(index).format), []).append(index)
+        looked = [truth.look(index) for index in range(len(truth))]
+        looked += list(on_threads(train.look, range(len(train)), threads_for(train)))
+        lengths = length_groups(looked)
         for alike, members in groups.items():
-            self._learned[alike] = self._learn(members, set(digests), energies and self.energy is None)
+            as_long = np.flatnonzero(lengths[len(truth) :] == lengths[members[0]])
+            # Where there are too few, one of the others is read, and refused for its length.
+            some = as_long if len(as_long) > 1 else np.arange(len(train))
+            self._learned[alike] = self._learn(members, some, set(digests), energies and self.energy is None)
             self._row |= {index: (alike, row) for row, index in enumerate(members)}
 
     def of(self, index: int, frames: Frames) -> list[Frames | None]:
@@ -71,7 +78,10 @@ class Nulls:
         near = self.train.read(nearest, grid_of_any(self.truth.look(index), self.train.look(nearest))).frames
         return [grey, learned.mean, blurred(near[None])[0]]
 
-    def _learn(self, members: list[int], digests: set[bytes], energies: bool) -> Learned:
+    def _learn(
+        self, members: list[int], some: Int[np.ndarray, " clips"], digests: set[bytes], energies: bool
+    ) -> Learned:
+        """The mean of some training clips, and which of them is nearest to each member."""
         assert self.train is not None
         first = self.truth.look(members[0])
         moving = frames_at(first, MOTION_FPS) if energies else None
@@ -92,8 +102,8 @@ class Nulls:
             responses = None if moving is None else motion_energy(clip[None], shown=moving)[0]
             return clip, thumbnails(clip), responses
 
-        everything = on_threads(read, range(len(self.train)), threads_for(self.train))
-        for clip, thumbnail, responses in track(everything, "training clips", total=len(self.train)):
+        everything = on_threads(read, some.tolist(), threads_for(self.train))
+        for clip, thumbnail, responses in track(everything, "training clips", total=len(some)):
             total += clip
             small.append(thumbnail)
             if responses is not None:
@@ -101,8 +111,8 @@ class Nulls:
         if energy:
             self.energy = np.stack([np.mean(energy, axis=0), np.std(energy, axis=0)])
         wanted = np.stack([thumbnails(self.truth.read(index).frames) for index in members])
-        mean = np.rint(total / len(self.train)).astype(np.uint8)
-        return Learned(mean, nearest_training_clip(wanted, np.stack(small)))
+        mean = np.rint(total / len(some)).astype(np.uint8)
+        return Learned(mean, some[nearest_training_clip(wanted, np.stack(small))])
 
 
 def grid_of_any(truth: Looked, other: Looked) -> Grid:

@@ -8,6 +8,7 @@ frame, the earlier on ties.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,24 @@ def check_durations(truth: Format, recon: Format, names: tuple[str, str]) -> Non
             expected=f"the same, to {allowed:.3g} s",
             do="cut them alike, or say the right --fps and --recon-fps",
         )
+
+
+def length_groups(looked: Sequence[Looked]) -> Int[np.ndarray, " clips"]:
+    """A number that clips of one length share: only these are set against each other in controls.
+
+    If a clip of 2 s met one of 3 s, a still last second would tell the two apart whatever they show, and every wrong pair
+    would be easier to tell from a right one. A group ends where the next longer clip is more than a tenth longer. Clips
+    of unknown length are a group.
+    """
+    lasts = np.array([each.format.duration_s or np.nan for each in looked], dtype=float)
+    order = np.argsort(lasts, kind="stable")
+    known = lasts[order]
+    with np.errstate(invalid="ignore"):
+        begins = known[1:] > (1 + LONGEST_STRAY) * known[:-1]
+    label = np.concatenate([[0], np.cumsum(begins | (np.isnan(known[1:]) & ~np.isnan(known[:-1])))])
+    groups = np.empty(len(lasts), dtype=np.int64)
+    groups[order] = label[: len(lasts)]
+    return groups
 
 
 def frames_at(looked: Looked, rate: Rate) -> Int[np.ndarray, " times"] | None:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from brainreel.evaluate.score_flows import MOTION_FPS, KeptFlows, still
 from brainreel.evaluate.score_measures import MEASURES, Truth, frames_move, not_installed
 from brainreel.evaluate.score_nulls import NULLS, Nulls, digest, grid_of_any
-from brainreel.evaluate.score_pairs import frames_at, grid_for, pair_up, resampling
+from brainreel.evaluate.score_pairs import frames_at, grid_for, length_groups, pair_up, resampling
 from brainreel.evaluate.score_sources import Source
 from brainreel.evaluate.score_threads import on_threads, threads_for
 from brainreel.progress import track
@@ -36,6 +36,7 @@ class Pairs:
         order: The true clips in an order drawn from their content and the seed, so that no result depends on names.
         same: For each true clip, a number that clips of the same content share.
         digests: `digest` of each true clip.
+        lengths: `length_groups` of the true clips.
     """
 
     truth: Source
@@ -44,6 +45,7 @@ class Pairs:
     order: Int[np.ndarray, " clips"]
     same: Int[np.ndarray, " clips"]
     digests: list[bytes] = field(repr=False)
+    lengths: Int[np.ndarray, " clips"] = field(repr=False)
 
     @classmethod
     def of(cls, truth: Source, recons: dict[str, Source], *, seed: int) -> Pairs:
@@ -59,7 +61,15 @@ class Pairs:
         _, same = np.unique(np.array(digests, dtype="S64"), return_inverse=True)
         drawn = [hashlib.blake2b(each, salt=str(seed).encode()[:16]).digest() for each in digests]
         order = np.array(sorted(range(len(truth)), key=drawn.__getitem__))
-        return cls(truth, recons, which, order, same.reshape(-1), digests)
+        lengths = length_groups([truth.look(index) for index in range(len(truth))])
+        return cls(truth, recons, which, order, same.reshape(-1), digests, lengths)
+
+    def wrong(self, position: int, shift: int) -> int:
+        """The clip whose reconstruction the clip at a position of `order` meets: ``shift`` + 1 further, counted round,
+        among the clips that last as long."""
+        as_long = self.order[self.lengths[self.order] == self.lengths[self.order[position]]]
+        here = int(np.flatnonzero(as_long == self.order[position])[0])
+        return int(as_long[(here + shift + 1) % len(as_long)])
 
     def resampling(self) -> list[dict[str, Any]]:
         """What is resampled, in words, by method and group of clips."""
@@ -127,8 +137,8 @@ class Plan:
 def measure(pairs: Pairs, nulls: Nulls, *, plan: Plan, without: dict[tuple[str, str], str]) -> Measured:
     """Measure every clip with every method's reconstruction, and the plan's clips with null videos and wrong ones.
 
-    Clip p in that order meets the reconstructions of clips p + 1 … p + shifts, counted round: each shift
-    is (the beginning of) a derangement, unrelated to what the clips are called.
+    Clip p in that order meets the reconstructions of clips p + 1 … p + shifts of those that last as long, counted round:
+    each shift is (the beginning of) a derangement, unrelated to what the clips are called.
     """
     order, truth = pairs.order, pairs.truth
     work = partial(_clip, pairs=pairs, nulls=nulls, plan=plan, kept=KeptFlows(frozenset(without)))
@@ -152,7 +162,7 @@ def _clip(position: int, *, pairs: Pairs, nulls: Nulls, plan: Plan, kept: KeptFl
     wrong = np.full((len(pairs.recons), plan.shifts, len(MEASURES), 2), np.nan)
     for row, method in enumerate(pairs.recons):
         for shift in range(plan.shifts if position < plan.wrong_clips else 0):
-            other = int(pairs.order[(position + shift + 1) % len(pairs.order)])
+            other = pairs.wrong(position, shift)
             if pairs.same[other] != pairs.same[index]:
                 video = pairs.read(method, index, other)
                 wrong[row, shift] = truth.measure(video, kept.of(video, moving))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from brainreel.errors import SourceError
 from brainreel.evaluate.score_nulls import NULLS, grid_of_any
@@ -182,7 +182,7 @@ def _subject(
     truth = shown.truth
     there = set(_paired_names(truth, source, subject))
     cells: dict[str, Cell] = {}
-    for block in blocks(len(truth), seed):
+    for block in blocks(shown.lengths, seed):
         here = [index for index in block if truth.names[index] in there]
         if not here:
             continue
@@ -203,10 +203,12 @@ def _subject(
     return cells
 
 
-def blocks(clips: int, seed: int) -> list[list[int]]:
-    """Clips in a random order, cut into equal blocks of about 25, inside which they swap reconstructions."""
-    order = np.random.default_rng(seed).permutation(clips)
-    return [block.tolist() for block in np.array_split(order, max(1, round(clips / BLOCK)))]
+def blocks(lengths: Int[np.ndarray, " clips"], seed: int) -> list[list[int]]:
+    """Clips in a random order, cut into equal blocks of about 25, inside which they swap reconstructions: those that last
+    equally long (`length_groups`) among themselves."""
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    groups = [order[lengths[order] == group] for group in np.unique(lengths)]
+    return [block.tolist() for group in groups for block in np.array_split(group, max(1, round(len(group) / BLOCK)))]
 
 
 def mean_parts(parts: Float[np.ndarray, "pairs measures 2"]) -> Float[np.ndarray, "measures 2"]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from brainreel.evaluate.score_measures import MOTION_FPS, frames_move, not_installed
 from brainreel.evaluate.score_nulls import Nulls, digest
-from brainreel.evaluate.score_pairs import frames_at
+from brainreel.evaluate.score_pairs import frames_at, length_groups
 from brainreel.evaluate.score_semantics import Kind, Networks
 from brainreel.evaluate.score_sources import Source
 from brainreel.evaluate.video_measures import FRAMES, MOTION, PIXELS, Pixels, Views, answers, clip_flow, pixel_parts
@@ -32,6 +32,7 @@ class Shown:
 
     Attributes:
         digests: What tells two clips apart, whatever they are called.
+        lengths: `length_groups` of the clips.
         answers: Network → its answers for the clips, (clips, views, dim).
         moves: Whether motion can be measured: OpenCV is there, and every clip has two frames at 8 per second.
     """
@@ -40,6 +41,7 @@ class Shown:
         self.truth, self.networks, self.train = truth, networks, train
         self.digests = [digest(self.frames(index)) for index in range(len(truth))]
         looked = [truth.look(index) for index in range(len(truth))]
+        self.lengths = length_groups(looked)
         self.fewest = min((each.format.frames for each in looked), default=0)
         self.reasons = not_installed()
         for each in looked:

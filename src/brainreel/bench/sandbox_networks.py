@@ -16,10 +16,10 @@ from scipy.stats import binomtest
 
 from brainreel.encoders.prompt import Prompt
 from brainreel.encoders.visual import load_visual
-from brainreel.generate.config import GenerateConfig
 from brainreel.generate.wan import WanGenerator
 from brainreel.progress import track
 from brainreel.regress.conditions import Conditions
+from brainreel.sandbox.config import SandboxConfig
 from brainreel.sandbox.installed import find_networks
 from brainreel.world.captions import captions
 from brainreel.world.render import render
@@ -71,7 +71,7 @@ def agreement(logits: np.ndarray, scenes: Scenes) -> dict[str, Any]:
 
 def _made(pipeline: Path, scenes: Scenes) -> np.ndarray:
     """A video from each scene's plainest caption, by text-to-video with the recipe's settings."""
-    config = GenerateConfig()
+    config = SandboxConfig().generate
     prompt, generator = Prompt(str(pipeline)), WanGenerator(pipeline)
     said = [told[0] for told in captions(scenes, variants=1)]
     parts = []

@@ -11,7 +11,7 @@ export MKL_NUM_THREADS ?= 1
 .PHONY: demo test slow lint types bench clean
 
 demo: $(READY)
-	OMP_NUM_THREADS=2 MKL_NUM_THREADS=2 $(BIN)/brainreel demo --film
+	OMP_NUM_THREADS=2 MKL_NUM_THREADS=2 $(BIN)/brainreel demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from brainreel.align.config import AlignConfig
 from brainreel.datasets.protocol import Size
@@ -49,6 +51,18 @@ class SandboxConfig(BaseModel):
     compare: bool = Field(
         default=False, description="also models that know the people left out, and videos of these people alone"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_the_sandbox_s_own(cls, given: Any) -> Any:
+        """Naming one setting of a stage leaves the others the sandbox's, not that stage's defaults."""
+        stages = {name: cls.model_fields[name].default for name in ("align", "generate")}
+        whole = {
+            name: {**default.model_dump(), **given[name]}
+            for name, default in stages.items()
+            if isinstance(given, dict) and isinstance(given.get(name), dict)
+        }
+        return {**given, **whole} if whole else given
 
 
 def demo_config(seed: int, size: Size) -> SandboxConfig:

@@ -55,7 +55,7 @@ def test_a_caption_is_found_by_its_own_vector(two):
     stores, targets = two
     centre = np.full(4, 0.1, np.float32)
     pool = caption_pool(stores, targets, "official", 0, centre)
-    captions, cosine = pool.nearest(pool.values - centre)
+    captions, cosine = pool.read(pool.values - centre)
     assert captions == pool.captions
     np.testing.assert_allclose(cosine, 1.0, atol=1e-6)
 
@@ -64,6 +64,6 @@ def test_targets_without_vectors_of_captions_say_nothing(two):
     stores, targets = two
     silent = [Targets(found.name, found.values) for found in targets]
     pool = caption_pool(stores, silent, "official", 0, np.zeros(4, np.float32))
-    captions, cosine = pool.nearest(np.ones((2, 4), np.float32))
+    captions, cosine = pool.read(np.ones((2, 4), np.float32))
     assert captions == []
     assert np.isnan(cosine).all()

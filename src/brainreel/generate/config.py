@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brainreel.errors import UsageError
 from brainreel.generate.protocol import Mode
+from brainreel.regress.conditions import Conditions
+
+TextSource = Literal["regressed", "captions"]
 
 
 class GenerateConfig(BaseModel):
@@ -21,7 +25,31 @@ class GenerateConfig(BaseModel):
     )
     guidance: float = Field(default=4.0, ge=0, description="weight of classifier-free guidance; up to 1: none")
     mode: Mode | None = Field(default=None, description="default: video-to-video where there are latents")
+    text: TextSource = Field(
+        default="regressed",
+        description="what the text condition is: regressed prompt embeddings, or those of the captions that were read",
+    )
     seed: int = Field(default=0, ge=0, description="decides every clip's noise, together with its id")
+
+    def given(self, conditions: Conditions) -> Conditions:
+        """What the video model gets of some conditions.
+
+        Raises:
+            UsageError: there are no captions to take the place of the text condition.
+        """
+        if self.text == "regressed":
+            return conditions
+        if not any(conditions.captions):
+            raise UsageError(
+                "no captions were read from these responses",
+                expected="captions, to make videos from",
+                do="train stage 1 towards an encoder that embeds captions too (clip, text-minilm), or use --text regressed",
+            )
+        return conditions.without("text")
+
+    def passed(self) -> dict[str, Any]:
+        """What `brainreel.generate.protocol.Generator.generate` is told."""
+        return self.model_dump(exclude={"text"})
 
     def affecting(self) -> dict[str, Any]:
         """What the videos depend on, as JSON."""

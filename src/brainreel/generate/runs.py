@@ -49,6 +49,7 @@ def reconstruct(
     """
     if bad := [clip for clip in conditions.clip_id if not is_plain(clip)]:
         raise UsageError(f"the clip id {bad[0]!r} cannot be a file's name", expected="no slashes, no dot in front")
+    conditions = config.given(conditions)
     mode = choose_mode(conditions, generator.takes, config.mode)
     facts = {
         **config.affecting(),
@@ -63,7 +64,7 @@ def reconstruct(
     parts = batches(conditions, generator.together(conditions))
     todo = [some for some in parts if not all(paths[clip].is_file() for clip in some.clip_id)]
     for some in track(todo, what, len(todo)):
-        made = generator.generate(some, **{**config.affecting(), "mode": mode})
+        made = generator.generate(some, **{**config.passed(), "mode": mode})
         if not (folder / RECORD).is_file():
             write_json(folder / RECORD, {**_format(made), **facts})
         for clip, frames in zip(some.clip_id, made.frames, strict=True):

@@ -145,7 +145,7 @@ def plan_tasks(
     """
     tasks, counted = [], set[str]()
     for part in parts:
-        conditions = part.conditions()
+        conditions = config.given(part.conditions())
         mode = choose_mode(conditions, source.takes, config.mode)
         settings = {**config.affecting(), "mode": mode, "generator": source.identity, "clips": conditions.clip_id}
         step = Step(part.stage, settings, {"conditions": fingerprint(conditions)}, GENERATING)

@@ -119,6 +119,7 @@ def reconstruct_outlook(conditions: Conditions, out: Path, config: GenerateConfi
     Raises:
         UsageError: conditions that the generator cannot be given.
     """
+    conditions = config.given(conditions)
     there = sum((out / "arrays" / f"{clip}.npy").is_file() for clip in conditions.clip_id)
     files = sum((out / f"{clip}.mp4").is_file() for clip in conditions.clip_id)
     done = min(there, files) == len(conditions)

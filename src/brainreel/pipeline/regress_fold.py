@@ -245,7 +245,15 @@ def write_person(
     """
     ids = store.clips["clip_id"].iloc[test.clip].to_numpy(dtype=str)
     found = {
-        model: conditions_of(test.embedding, ids, regressor, pool=pool, model=model, facts={**facts, "model": model})
+        model: conditions_of(
+            test.embedding,
+            ids,
+            regressor,
+            # Captions come from stage 1, whichever model is asked; composing them takes time.
+            pool=pool if model == regressor.config.model else None,
+            model=model,
+            facts={**facts, "model": model},
+        )
         for model in MODELS
     }
     where = folder / "conditions" / store.name / f"{test.subject}.safetensors"

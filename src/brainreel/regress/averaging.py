@@ -34,14 +34,14 @@ def conditions_of(
         embedding: One row per trial, as stage 1 gives them.
         clip_ids: The clip of each trial; conditions stand in the order in which clips first appear.
         regressor: A fitted one.
-        pool: Captions to read the mean embedding of a clip out in; None: no captions.
+        pool: Captions to read the mean embedding of a clip out in, as the regressor's settings say; None: no captions.
         model: ``network`` or ``ridge``; default: the regressor's own choice.
         facts: Kept with the conditions.
     """
     ids, clip = _distinct(clip_ids)
     found = regressor.predict_components(embedding, model)
     vectors = regressor.expand({name: mean_over(values, clip) for name, values in found.items()})
-    captions = [] if pool is None else pool.nearest(mean_over(embedding, clip))[0]
+    captions = [] if pool is None else pool.read(mean_over(embedding, clip), regressor.config.captions)[0]
     return Conditions(ids, vectors, captions, dict(facts or {}))
 
 
@@ -57,7 +57,8 @@ def certainty_of(
 
     Columns: ``clip_id``; ``repetitions``; ``spread_<condition>``: standard deviation over the repetitions of the
     predicted components, in units of the spread of the training clips' targets (0: all repetitions agree; 1: they
-    differ as much as clips do; NaN with a single repetition); ``caption_cosine``: of the caption that is nearest.
+    differ as much as clips do; NaN with a single repetition); ``caption_cosine``: of the caption that was
+    read.
     """
     ids, clip = _distinct(clip_ids)
     counts = np.bincount(clip, minlength=len(ids))
@@ -68,7 +69,7 @@ def certainty_of(
         several = counts > 1
         table[f"spread_{name}"] = np.where(several, np.sqrt(total / np.where(several, counts - 1, 1)), np.nan)
     if pool is not None:
-        table["caption_cosine"] = pool.nearest(mean_over(embedding, clip))[1]
+        table["caption_cosine"] = pool.read(mean_over(embedding, clip), regressor.config.captions)[1]
     return pd.DataFrame(table)
 
 

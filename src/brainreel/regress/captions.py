@@ -1,14 +1,17 @@
-"""Saying an embedding in words: the nearest descriptions among those of the training clips."""
+"""Saying an embedding in words: the nearest description of a training clip, or one composed of theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from brainreel.metrics.identification import similarity
+from brainreel.regress.compose import Composer
+from brainreel.regress.config import Captions
 from brainreel.store.reader import Store
 from brainreel.store.several import Folds, roles_in
 from brainreel.store.targets import Targets
@@ -46,6 +49,10 @@ def nearest_captions(
     ]
 
 
+# Composing begins at so many of the nearest captions, and the best end counts.
+STARTS = 5
+
+
 @dataclass(frozen=True)
 class CaptionPool:
     """Captions that a brain may be read out in: of training clips of any dataset, and of no test clip of any.
@@ -60,13 +67,27 @@ class CaptionPool:
     values: Float[np.ndarray, "captions dim"]
     centre: Float[np.ndarray, " dim"]
 
-    def nearest(self, embedding: Float[np.ndarray, "trials dim"]) -> tuple[list[str], Float[np.ndarray, " trials"]]:
-        """The nearest caption of each embedding, and its cosine; without captions, none and NaN."""
+    def read(
+        self, embedding: Float[np.ndarray, "trials dim"], how: Captions = "nearest"
+    ) -> tuple[list[str], Float[np.ndarray, " trials"]]:
+        """The caption of each embedding, and its cosine; without captions, none and NaN.
+
+        Args:
+            embedding: Centred.
+            how: ``nearest``: as one of them says it; ``composed``: rewritten until it fits better (see `Composer`).
+        """
         if not self.captions:
             return [], np.full(len(embedding), np.nan)
         alike = similarity(embedding, self.values, centre=self.centre)
-        best = alike.argmax(1)
-        return [self.captions[index] for index in best], alike[np.arange(len(best)), best]
+        best = np.argsort(-alike, axis=1, kind="stable")[:, :STARTS]
+        if how == "composed":
+            made = [self._composer.compose(row, starts) for row, starts in zip(embedding, best.tolist(), strict=True)]
+            return [caption for caption, _ in made], np.array([cosine for _, cosine in made])
+        return [self.captions[index] for index in best[:, 0]], np.take_along_axis(alike, best[:, :1], 1)[:, 0]
+
+    @cached_property
+    def _composer(self) -> Composer:
+        return Composer(self.captions, self.values, self.centre)
 
 
 def caption_pool(

@@ -54,6 +54,11 @@ class Conditions:
             self.facts,
         )
 
+    def without(self, name: str) -> Conditions:
+        """The same without one of the vectors."""
+        vectors = {other: values for other, values in self.vectors.items() if other != name}
+        return Conditions(self.clip_id, vectors, self.captions, self.facts)
+
     def write(self, path: Path) -> None:
         """Save as safetensors, without any loss."""
         arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in self.vectors.items()}

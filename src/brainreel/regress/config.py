@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ModelName = Literal["network", "ridge"]
+Captions = Literal["nearest", "composed"]
 
 
 class RivalConfig(BaseModel):
@@ -43,6 +44,10 @@ class RegressConfig(BaseModel):
     )
     average: Literal["predictions", "responses"] = Field(
         default="predictions", description="what is averaged over the repetitions of a test clip"
+    )
+    captions: Captions = Field(
+        default="nearest",
+        description="what a brain is said to have seen: the nearest caption of a training clip, or one composed of theirs",
     )
     ridge: RivalConfig = RivalConfig()
     seed: int = Field(default=0, description="the command takes the seeds of stage 1 instead")

@@ -19,7 +19,13 @@ class Networks(NamedTuple):
     @property
     def encoders(self) -> dict[str, str | None]:
         """Encoder → weights."""
-        return {"clip": str(self.clip), "prompt": str(self.pipeline), "latents": str(self.pipeline)}
+        return {
+            "clip": str(self.clip),
+            "prompt": str(self.pipeline),
+            "latents": str(self.pipeline),
+            # Its own weights, which were installed with the package.
+            "text-minilm": None,
+        }
 
 
 def find_networks(weights: Path | None = None) -> Networks:

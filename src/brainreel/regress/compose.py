@@ -172,5 +172,7 @@ def _key(word: str) -> str:
     return re.sub(r"[^\w'-]", "", word.lower())
 
 
-def _cosines(vectors: Float[np.ndarray, "rows dim"], direction: Float[np.ndarray, " dim"]) -> Float[np.ndarray, " rows"]:
+def _cosines(
+    vectors: Float[np.ndarray, "rows dim"], direction: Float[np.ndarray, " dim"]
+) -> Float[np.ndarray, " rows"]:
     return vectors @ direction / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from brainreel.align.config import AlignConfig
+from brainreel.align.config import AlignConfig, ContrastiveConfig
 from brainreel.datasets.protocol import Size
 from brainreel.generate.config import GenerateConfig
 from brainreel.regress.config import RegressConfig
@@ -35,7 +35,7 @@ class SandboxConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     # Why these and not the stages' own defaults: docs/sandbox.md.
-    align: AlignConfig = AlignConfig(target="text-minilm")
+    align: AlignConfig = AlignConfig(target="text-minilm", contrastive=ContrastiveConfig(refit_penalty=1000.0))
     regress: RegressConfig = RegressConfig(captions="composed")
     generate: GenerateConfig = GenerateConfig(steps=12, guidance=1.0, strength=0.8, text="captions")
     size: Size = Field(default="small", description="of the three simulated datasets")
@@ -58,11 +58,17 @@ class SandboxConfig(BaseModel):
         """Naming one setting of a stage leaves the others the sandbox's, not that stage's defaults."""
         stages = {name: cls.model_fields[name].default for name in ("align", "regress", "generate")}
         whole = {
-            name: {**default.model_dump(), **given[name]}
+            name: _filled(given[name], default.model_dump())
             for name, default in stages.items()
             if isinstance(given, dict) and isinstance(given.get(name), dict)
         }
         return {**given, **whole} if whole else given
+
+
+def _filled(given: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    """Settings with what is not said of them, at any depth."""
+    both = {name for name, value in given.items() if isinstance(value, dict) and isinstance(default.get(name), dict)}
+    return {**default, **given, **{name: _filled(given[name], default[name]) for name in both}}
 
 
 def demo_config(seed: int, size: Size) -> SandboxConfig:

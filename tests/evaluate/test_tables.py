@@ -37,6 +37,12 @@ def test_scores_with_their_controls_and_the_final_folds_apart():
     assert len(lines) == 8
 
 
+def test_a_difference_without_an_interval_shows_none():
+    alone = {**DIFFERENCE, "ci95": None, "p_sign_flip": None}
+    lines = markdown_tables({"scores": SCORES, "differences": [alone]}, CLIPS).splitlines()
+    assert lines[-1] == "| many − none | −.031 | 2 of 3 |  |"
+
+
 def test_without_final_folds_there_is_no_such_column():
     lines = markdown_tables({"scores": SCORES, "differences": []}, CLIPS).splitlines()
     assert {line.count("|") for line in lines} == {8}

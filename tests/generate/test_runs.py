@@ -114,3 +114,21 @@ def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "generation.json").write_text("{")
     with pytest.raises(ExperimentError, match=r"generation\.json cannot be read"):
         read_generation(tmp_path)
+
+
+def test_captions_take_the_place_of_the_text_condition(wan, given, tmp_path):
+    said = Conditions(given.clip_id, given.vectors, ["a small red cat moving left on a beach by day"] * 9)
+    config = FAST.model_copy(update={"text": "captions"})
+    spoken, silent = reconstruct(said, wan, tmp_path / "said", config), said.without("text")
+    for path, same in zip(spoken, reconstruct(silent, wan, tmp_path / "silent", FAST), strict=True):
+        np.testing.assert_array_equal(np.load(path), np.load(same))
+    regressed = reconstruct(said, wan, tmp_path / "regressed", FAST)
+    assert any((np.load(a) != np.load(b)).any() for a, b in zip(spoken, regressed, strict=True))
+    assert read_generation(tmp_path / "said")["text"] == "captions"
+    with pytest.raises(ExperimentError, match="text"):
+        reconstruct(silent, wan, tmp_path / "said", FAST)
+
+
+def test_without_captions_it_says_so(wan, given, tmp_path):
+    with pytest.raises(UsageError, match="no captions were read"):
+        reconstruct(given, wan, tmp_path, FAST.model_copy(update={"text": "captions"}))

@@ -24,6 +24,14 @@ def test_written_and_read(tmp_path):
         assert np.array_equal(found.vectors[name], values)
 
 
+def test_one_of_the_vectors_can_be_left_out():
+    whole = Conditions(["a"], {"text": np.ones((1, 2)), "latent": np.zeros((1, 3))}, ["said"], {"fps": 8})
+    less = whole.without("text")
+    assert list(less.vectors) == ["latent"]
+    assert (less.clip_id, less.captions, less.facts) == (whole.clip_id, whole.captions, whole.facts)
+    assert set(whole.vectors) == {"text", "latent"}
+
+
 def test_some_clips_keep_their_rows_together():
     some = GIVEN.take([2, 0])
     assert (some.clip_id, some.captions) == (["c", "a"], ["", "a cat"])

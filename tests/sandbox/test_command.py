@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from brainreel.sandbox.config import RELEASES, demo_config
+from brainreel.sandbox.config import RELEASES, SandboxConfig, demo_config
 from brainreel.sandbox.outlook import cast, releases, sandbox_costs, sandbox_outlook
 from brainreel.sandbox.recipe import people
 from brainreel.store import Store
@@ -21,6 +21,23 @@ from cli.conftest import call, done, refused
 from .conftest import CONFIG, FLAGS
 
 RESULTS = ("metrics.json", "per_clip.tsv", "captions.tsv")
+
+
+def test_naming_one_setting_leaves_the_others_the_sandbox_s():
+    ours = SandboxConfig()
+    some = {"align": {"seed": 3, "contrastive": {"steps": 7}}, "regress": {"steps": 5}, "generate": {"steps": 2}}
+    config = SandboxConfig.model_validate({**some, "clips": 2})
+    assert (config.align.seed, config.align.contrastive.steps, config.regress.steps, config.generate.steps) == (
+        3,
+        7,
+        5,
+        2,
+    )
+    assert config.align.target == ours.align.target
+    assert config.align.contrastive == ours.align.contrastive.model_copy(update={"steps": 7})
+    assert config.regress == ours.regress.model_copy(update={"steps": 5})
+    assert config.generate == ours.generate.model_copy(update={"steps": 2})
+    assert SandboxConfig.model_validate(ours) == ours
 
 
 @pytest.fixture(scope="module")

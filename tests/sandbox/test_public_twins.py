@@ -42,3 +42,16 @@ def test_from_pickles_to_videos_of_everybody(made, tmp_path, monkeypatch):
 def test_mosaic_s_clips_of_several_lengths(made, tmp_path, monkeypatch):
     pytest.importorskip("h5py", reason="needs the extra `mosaic`")
     whole_way(("bmd", "mosaic"), made, tmp_path / "run", monkeypatch)
+
+
+@pytest.mark.slow
+def test_from_films_as_published_to_videos_of_everybody(made, tmp_path, monkeypatch):
+    everyone, newcomers = whole_way(("bmd", "cc2017"), made, tmp_path / "run", monkeypatch)
+    assert newcomers == ("bmd/sub-02",)
+    assert any(name.startswith("cc2017/") for name in everyone)
+
+
+@pytest.mark.slow
+def test_from_dscalars_of_clips_seen_once_to_videos_of_everybody(made, tmp_path, monkeypatch):
+    everyone, _ = whole_way(("bmd", "had"), made, tmp_path / "run", monkeypatch)
+    assert any(name.startswith("had/") for name in everyone)

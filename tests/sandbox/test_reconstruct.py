@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brainreel.generate.runs import read_generation
 from brainreel.regress import Conditions
 from brainreel.sandbox.config import RELEASES
 from brainreel.sandbox.recipe import people
 from brainreel.store import Store
 from cli.conftest import call, done, refused
 
+from .conftest import CONFIG
+
 EVENT = RELEASES[0]
-FEW = ("--steps", "2")
+FEW = ("--steps", "3")
 
 
 def event(run):
@@ -59,6 +62,12 @@ def test_a_trained_person_is_read_as_the_experiment_read_them(ran, imagery, tmp_
     for name, values in ours.vectors.items():
         np.testing.assert_allclose(values, there.vectors[name], rtol=1e-5, atol=1e-6)
     assert ours.captions == there.captions
+    told = read_generation(out / "arrays")
+    asked = CONFIG.generate
+    assert told["steps"] == 3
+    assert (told["text"], told["guidance"], told["strength"]) == (asked.text, asked.guidance, asked.strength), (
+        "what is not asked for is as the experiment's videos were made"
+    )
     before = {path: path.stat().st_mtime_ns for path in (*out.rglob("*.npy"), *out.glob("*.mp4"))}
     done(*command)
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what is there stays"

@@ -58,7 +58,7 @@ def run(
         return
     with opened.lock():
         stages = generate_stages(opened, tasks, config, source)
-        remember_generator(opened, source)
+        remember_generator(opened, source, config)
         if not any(stage.ran for stage in stages):
             say("everything is up to date: nothing to do")
         top = None if variant else write_reconstructions(opened, tasks, stages)

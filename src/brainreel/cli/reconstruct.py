@@ -3,7 +3,8 @@
 RESPONSES is a store, or a .npy file (trials, features) with the features that the model was trained on; a table of the
 same name ending in .tsv may name its trials (clip_id), and trials of one name are averaged. Of a store, clips that the
 model was trained on are left out unless --clips names them. Somebody the model was not trained on is read zero-shot,
-through what all its people have in common. Killed, the same command goes on with the next video.
+through what all its people have in common. Videos are made as RUN's were, but for what is asked for. Killed, the same
+command goes on with the next video.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tyro.conf import Positional, arg
 from brainreel.cli.output import show, table, write_result
 from brainreel.cli.parse import DryRun, Json
 from brainreel.errors import UsageError
-from brainreel.generate.config import GenerateConfig
+from brainreel.generate.config import SomeSettings
 
 EXAMPLE = "brainreel reconstruct runs/sandbox imagery.npy --subject sandbox-event/sub-01 --out imagined"
 
@@ -41,14 +42,20 @@ def run(
     device: Annotated[str, arg(help="auto, cpu, cuda, cuda:N or mps; CUDA computes in bfloat16")] = "auto",
     dry_run: DryRun = False,
     json: Json = None,
-    config: Annotated[GenerateConfig, arg(name="")] = GenerateConfig(),  # noqa: B008  frozen
+    asked: Annotated[SomeSettings, arg(name="")] = SomeSettings(),  # noqa: B008  frozen
 ) -> None:
     """Reconstruct."""
     from brainreel.cli.run import foretell
     from brainreel.experiment import Experiment
     from brainreel.generate.registry import GeneratorSource
     from brainreel.pipeline.new_responses import read_responses
-    from brainreel.pipeline.reconstruct import find_trained, last_weights, reconstruct_outlook, write_videos
+    from brainreel.pipeline.reconstruct import (
+        find_trained,
+        last_settings,
+        last_weights,
+        reconstruct_outlook,
+        write_videos,
+    )
     from brainreel.progress import say
 
     opened = Experiment(experiment)
@@ -60,7 +67,7 @@ def run(
             expected="the hub id or folder of a diffusers pipeline",
             do="give --weights",
         )
-    source = GeneratorSource(generator, weights, device)
+    source, config = GeneratorSource(generator, weights, device), last_settings(opened, asked)
     read = read_responses(trained.aligner, responses, subject, clips)
     if read.zero_shot:
         say(f"nobody called {read.subject} was trained on: read zero-shot, through what everybody shares")

@@ -46,8 +46,8 @@ def markdown_tables(document: Mapping[str, Any], per_clip: pd.DataFrame, final: 
         lines += ["", "| paired difference | [95 %] | people | sign flips over blocks |", "|---|---|---|---|"]
     for row in document["differences"]:
         people = f"{row['subjects_above']} of {row['subjects']}"
-        low, high = row["ci95"] or (None, None)
-        interval = f"{_signed(row['value'])} [{_signed(low)}, {_signed(high)}]"
+        ends = [_signed(end) for end in row["ci95"] or ()]
+        interval = _signed(row["value"]) + (f" [{', '.join(ends)}]" if ends else "")
         p = row["p_sign_flip"]
         p_value = "" if p is None else f"p = {p:.3f}"
         name = f"{row['dataset']}: {row['first']}" if several else row["first"]

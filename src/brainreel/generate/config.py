@@ -54,3 +54,19 @@ class GenerateConfig(BaseModel):
     def affecting(self) -> dict[str, Any]:
         """What the videos depend on, as JSON."""
         return self.model_dump()
+
+
+class SomeSettings(BaseModel):
+    """Settings of `GenerateConfig` of which some are given; None: as before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    steps: int | None = Field(default=None, ge=1, le=1000, description="of the whole denoising")
+    strength: float | None = Field(default=None, ge=0, le=1, description="noise on the regressed latents, 0 to 1")
+    guidance: float | None = Field(default=None, ge=0, description="weight of classifier-free guidance; up to 1: none")
+    mode: Mode | None = Field(default=None, description="where denoising begins")
+    text: TextSource | None = Field(default=None, description="what the text condition is")
+    seed: int | None = Field(default=None, ge=0, description="decides every clip's noise, together with its id")
+
+    def over(self, before: GenerateConfig) -> GenerateConfig:
+        """What is given here, and the rest as before."""
+        return GenerateConfig.model_validate({**before.model_dump(), **self.model_dump(exclude_none=True)})

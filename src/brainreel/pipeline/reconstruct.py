@@ -14,7 +14,7 @@ from brainreel.align.aligner import Aligner
 from brainreel.errors import ExperimentError, UsageError, alternatives
 from brainreel.experiment import Experiment, State
 from brainreel.files import write_json, write_tsv
-from brainreel.generate.config import GenerateConfig
+from brainreel.generate.config import GenerateConfig, SomeSettings
 from brainreel.generate.protocol import choose_mode
 from brainreel.generate.registry import GeneratorSource
 from brainreel.generate.runs import read_generation, reconstruct
@@ -97,11 +97,12 @@ def find_trained(experiment: Experiment, *, strategy: str | None = None, fold: i
     return folds[min(folds) if fold is None else fold]
 
 
-def remember_generator(experiment: Experiment, source: GeneratorSource) -> None:
-    """Note which video model an experiment's videos were made with, for `last_weights`."""
+def remember_generator(experiment: Experiment, source: GeneratorSource, config: GenerateConfig) -> None:
+    """Note what an experiment's videos were made with, for `last_weights` and `last_settings`."""
     weights = Path(source.weights)
     where = weights.resolve() if weights.is_dir() else source.weights
-    write_json(experiment.root / _RECORD, {"generator": source.name, "weights": str(where)})
+    record = {"generator": source.name, "weights": str(where), "settings": config.model_dump()}
+    write_json(experiment.root / _RECORD, record)
 
 
 def last_weights(experiment: Experiment) -> str | None:
@@ -111,6 +112,15 @@ def last_weights(experiment: Experiment) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if weights.startswith("/") and not Path(weights).is_dir() else weights
+
+
+def last_settings(experiment: Experiment, asked: SomeSettings) -> GenerateConfig:
+    """How an experiment's videos were made last, but for what is asked for; where nobody noted it, the defaults."""
+    try:
+        noted = GenerateConfig.model_validate(json.loads((experiment.root / _RECORD).read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        noted = GenerateConfig()
+    return asked.over(noted)
 
 
 def reconstruct_outlook(conditions: Conditions, out: Path, config: GenerateConfig, source: GeneratorSource) -> Outlook:

@@ -62,7 +62,7 @@ class Composer:
         words, origin = _fit_words(counts[:, :-1], values.astype(np.float64))
         self._words = np.concatenate([words, np.zeros((1, words.shape[1]))])
         self._origin = origin - centre
-        there = (counts > 0).astype(np.float32)
+        there = csr_array((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
         self._together = (there.T @ there).toarray() > 0
         np.fill_diagonal(self._together, counts.max(axis=0).toarray() > 1)
         self._phrases = _phrases(self._sentences)

@@ -106,7 +106,7 @@ def run_sandbox(
             stages = generate_stages(experiment, tasks, settings, source)
             ran += sum(stage.ran for stage in stages)
             videos.append((tasks, stages))
-        remember_generator(experiment, source)
+        remember_generator(experiment, source, config.generate)
         made = write_reconstructions(experiment, *videos[0])
         judges = {"classifier": networks.classifier, "clip": networks.clip, "device": device}
         ran += evaluate_videos(experiment, **judges, retrieve=retrieved(config)).ran

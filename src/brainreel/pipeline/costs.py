@@ -20,6 +20,7 @@ from brainreel.regress.config import RegressConfig
 START_S = 4.0  # importing torch and opening stores
 START_BYTES = 450e6
 INGEST_S_PER_BYTE = 1 / 25e6
+COMPOSED_S = 0.025  # composing one caption
 ENCODER_S, ENCODER_BYTES = 6.0, 900e6  # loading a sentence encoder of 22 M parameters
 CAPTION_S = 0.02
 FLOPS, RIDGE_FLOPS = 1e11, 3e10  # matrix products of training steps, and of cross-validated ridges, per second
@@ -102,7 +103,9 @@ def regress_cost(
     heads, wide = sum(kept.values()), sum(numbers.values())
     basis = sum(kept[name] * count for name, count in numbers.items())
     products = 2.0 * clips**2 * wide + 10.0 * clips**3 * len(numbers) + 4.0 * clips * basis
-    rival = (config.ridge.inner_folds + 1) * 2.0 * trials * dim * (dim + len(config.ridge.penalties) * heads)
+    folds = config.ridge.inner_folds
+    solved = 2.0 * (folds + 1) * trials * dim * (dim + heads)
+    rival = solved + 2.0 * folds * len(config.ridge.penalties) * dim * heads * (dim + trials / folds)
     parameters = dim * config.width + config.width * (2 * config.depth * config.width + heads)
     batch = trials * min(1.0, config.clips_per_batch / max(1, clips))
     step = STEP_S + parameters * PARAMETER_S + 6.0 * batch * parameters / FLOPS
@@ -111,6 +114,11 @@ def regress_cost(
     memory = START_BYTES + 4.0 * (3 * clips * wide + 3 * basis + 4 * tested * wide + 3 * trials * (dim + heads))
     scored = people * (GROUP_S + 2e-8 * tested * wide * 20)
     return Cost((products + rival) / RIDGE_FLOPS + config.steps * step + scored, disk, memory)
+
+
+def read_cost(config: RegressConfig, answers: int) -> Cost:
+    """Saying in words what people saw, ``answers`` in all: once for the captions, once for how sure they are."""
+    return Cost(2 * answers * COMPOSED_S if config.captions == "composed" else 0.0)
 
 
 def evaluate_cost(subjects: int) -> Cost:

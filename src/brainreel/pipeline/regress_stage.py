@@ -14,7 +14,7 @@ from brainreel.align.jobs import AlignJob
 from brainreel.errors import ExperimentError, StoreError, UsageError, alternatives
 from brainreel.evaluate.methods import Method, find
 from brainreel.experiment import Experiment
-from brainreel.pipeline.costs import Cost, align_cost, regress_cost
+from brainreel.pipeline.costs import Cost, align_cost, read_cost, regress_cost
 from brainreel.pipeline.outlook import Entry, Outlook, training_size
 from brainreel.pipeline.plan import Plan, read_plan
 from brainreel.pipeline.regress_fold import Fold, run_fold
@@ -22,6 +22,7 @@ from brainreel.pipeline.stages import REGRESSING, Step, job_inputs
 from brainreel.progress import track
 from brainreel.regress.config import RegressConfig
 from brainreel.store.reader import Store
+from brainreel.store.several import roles_in
 from brainreel.store.targets import Targets, read_targets, targets_folder, targets_identity
 from brainreel.training.devices import one_thread
 
@@ -81,8 +82,15 @@ class Regression:
             size = max((training_size(s, job.config) for s in self.stores), key=lambda z: z.trials * z.features)
             again = align_cost(job, size)
             cost = Cost(self.config.crossfit * again.seconds, 0.0, again.memory_bytes).then(cost)
+        cost = cost.then(read_cost(self.config, max(map(self._answers, self.folds))))
         stages: list[Entry] = [(self.stage(fold), self.step(fold).state(self.experiment), cost) for fold in self.folds]
         return Outlook(tuple(stages))
+
+    def _answers(self, fold: Fold) -> int:
+        """How many clips people are tested on, counted once for each who saw them."""
+        tested = [roles_in(store, self.plan.folds, fold.number) == "test" for store in self.stores]
+        trials = [store.trials.loc[mask] for store, mask in zip(self.stores, tested, strict=True)]
+        return sum(len(found[["subject", "clip_id"]].drop_duplicates()) for found in trials)
 
     def run(self, device: str) -> int:
         """Fit what is not up to date; returns how many folds were fitted.

@@ -21,8 +21,10 @@ from brainreel.pipeline.costs import (
     Cost,
     Size,
     align_cost,
+    encode_cost,
     evaluate_cost,
     generate_cost,
+    read_cost,
     regress_cost,
 )
 from brainreel.pipeline.evaluate_videos import video_steps
@@ -65,6 +67,8 @@ ENCODED_CLIP_S, ENCODED_BYTES = 0.057, 760e6
 LOOKED_CLIP_S, SCORED_VIDEO_S, WRONG_PAIR_S, SCORED_BYTES = 0.022, 0.27, 0.01, 1.45e9
 # What the process holds beside, once the networks' libraries are in and responses have been read.
 HELD_BYTES = 350e6
+# Of the targets of stage 1, and how many captions each clip has.
+DIM, CAPTIONS = 384, 3
 NUMBERS = {"image": CLIP_DIM, "text": TOKENS * TEXT_DIM, "latent": LATENT_SHAPE[0] * 5 * 8 * 8}
 
 
@@ -185,10 +189,11 @@ def sandbox_costs(config: SandboxConfig, parameters: Mapping[str, float]) -> Ite
     clips = sum(one.clips for one in sizes)
     yield from ((f"twin/{one.name}", _twin(one)) for one in sizes)
     yield from ((f"ingest/{one.name}", _ingest(one)) for one in sizes)
-    yield "encode", Cost(START_S + clips * ENCODED_CLIP_S, 4.0 * clips * (sum(NUMBERS.values())), ENCODED_BYTES)
+    seen_and_said = Cost(START_S + clips * ENCODED_CLIP_S, 4.0 * clips * sum(NUMBERS.values()), ENCODED_BYTES)
+    yield "encode", seen_and_said.then(encode_cost(CAPTIONS * clips, clips, DIM))
     # The largest stands for all: costs are not more than this says.
     largest = max(sizes, key=lambda one: one.trained * one.vertices)
-    seen = Size(largest.trained, largest.vertices, CLIP_DIM)
+    seen = Size(largest.trained, largest.vertices, DIM)
     jobs = sandbox_jobs(config, everyone, left_out)
     yield from ((job.stage, _held(align_cost(job, seen))) for job in jobs)
     if config.compare:
@@ -200,9 +205,11 @@ def sandbox_costs(config: SandboxConfig, parameters: Mapping[str, float]) -> Ite
             people = job.groups[0].train
             there = [(one, sum(name in people for name in one.subjects)) for one in sizes]
             yield f"regress/{job.name}/seed-{job.config.seed}/fold-0", _held(_regress(config, there, job, seen))
-    for method in (METHOD, comparisons.ALONE) if config.compare else (METHOD,):
+    gathered = Cost(0.2, 4e6, START_BYTES)
+    unseen = gathered.then(read_cost(config.regress, len(left_out) * sizes[0].tested))
+    for method, cost in {METHOD: unseen, **({comparisons.ALONE: gathered} if config.compare else {})}.items():
         for seed in _seeds(config):
-            yield f"regress/{method}/seed-{seed}/fold-0", _held(Cost(0.2, 4e6, START_BYTES))
+            yield f"regress/{method}/seed-{seed}/fold-0", _held(cost)
     for variant, settings in ways(config).items():
         yield from _videos(config, variant, settings, parameters)
     yield from _scored(config)
@@ -285,6 +292,7 @@ def _ingest(one: Release) -> Cost:
 def _regress(config: SandboxConfig, there: Sequence[tuple[Release, int]], job: AlignJob, seen: Size) -> Cost:
     """A fit to some people of each dataset, and the trainings of stage 1 that embed the training clips for it."""
     trials, clips = sum(one.trained * count for one, count in there), sum(one.clips for one, count in there if count)
-    fitted = regress_cost(config.regress, trials, clips, CLIP_DIM, NUMBERS, sum(count for _, count in there))
+    fitted = regress_cost(config.regress, trials, clips, DIM, NUMBERS, sum(count for _, count in there))
+    said = read_cost(config.regress, sum(one.tested * count for one, count in there))
     again = align_cost(job, seen)
-    return Cost(config.regress.crossfit * again.seconds, 0.0, again.memory_bytes).then(fitted)
+    return Cost(config.regress.crossfit * again.seconds, 0.0, again.memory_bytes).then(fitted).then(said)

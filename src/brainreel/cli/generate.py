@@ -58,7 +58,9 @@ def run(
         return
     with opened.lock():
         stages = generate_stages(opened, tasks, config, source)
-        remember_generator(opened, source, config)
+        # A variant is an aside: `reconstruct` goes on as the experiment's own videos were made.
+        if not variant:
+            remember_generator(opened, source, config)
         if not any(stage.ran for stage in stages):
             say("everything is up to date: nothing to do")
         top = None if variant else write_reconstructions(opened, tasks, stages)

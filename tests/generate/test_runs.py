@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brainreel.errors import ExperimentError, UsageError
-from brainreel.generate.config import GenerateConfig
+from brainreel.generate.config import GenerateConfig, SomeSettings
 from brainreel.generate.runs import read_generation, reconstruct
 from brainreel.regress import Conditions
 
@@ -132,3 +132,10 @@ def test_captions_take_the_place_of_the_text_condition(wan, given, tmp_path):
 def test_without_captions_it_says_so(wan, given, tmp_path):
     with pytest.raises(UsageError, match="no captions were read"):
         reconstruct(given, wan, tmp_path, FAST.model_copy(update={"text": "captions"}))
+
+
+def test_every_setting_can_be_asked_for_anew():
+    assert SomeSettings.model_fields.keys() == GenerateConfig.model_fields.keys()
+    before = GenerateConfig(steps=7, text="captions")
+    assert SomeSettings().over(before) == before
+    assert SomeSettings(steps=25, guidance=1.0).over(before) == GenerateConfig(steps=25, guidance=1.0, text="captions")

@@ -117,8 +117,8 @@ def regress_cost(
 
 
 def read_cost(config: RegressConfig, answers: int) -> Cost:
-    """Saying in words what people saw, ``answers`` in all: once for the captions, once for how sure they are."""
-    return Cost(2 * answers * COMPOSED_S if config.captions == "composed" else 0.0)
+    """Saying in words what people saw, ``answers`` in all."""
+    return Cost(answers * COMPOSED_S if config.captions == "composed" else 0.0)
 
 
 def evaluate_cost(subjects: int) -> Cost:

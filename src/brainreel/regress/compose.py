@@ -24,8 +24,8 @@ _LONGEST = 40
 # Rarer words count as unknown: solving for the words' vectors takes time that grows with the cube of their number.
 _WORDS = 6000
 _PENALTY = 1.0
-# Places whose phrases' vectors are kept.
-_KEPT = 256
+# Places whose phrases' vectors are kept, and answers: captions and how sure they are ask for the same ones.
+_KEPT, _ANSWERS = 256, 4096
 
 Phrase = tuple[str, ...]
 Neighbours = tuple[str | None, str | None]
@@ -68,6 +68,7 @@ class Composer:
         self._phrases = _phrases(self._sentences)
         self._threes = {three for sentence in self._sentences for three in _threes(sentence, 0, len(sentence))}
         self._between = lru_cache(maxsize=_KEPT)(self._found)
+        self._answer = lru_cache(maxsize=_ANSWERS)(self._search)
 
     def compose(self, embedding: Float[np.ndarray, " dim"], starts: Sequence[int]) -> tuple[str, float]:
         """The best caption that is reached from some training captions, and its cosine by its words' vectors.
@@ -76,7 +77,11 @@ class Composer:
             embedding: Centred.
             starts: Training captions to begin with, at least one.
         """
-        direction = embedding.astype(np.float64) / max(float(np.linalg.norm(embedding)), 1e-12)
+        return self._answer(embedding.astype(np.float64).tobytes(), tuple(starts))
+
+    def _search(self, values: bytes, starts: tuple[int, ...]) -> tuple[str, float]:
+        embedding = np.frombuffer(values)
+        direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
         reached = [self._climb(self._sentences[start], direction) for start in starts]
         sentence, cosine = max(reached, key=lambda end: end[1])
         return " ".join(sentence), cosine
